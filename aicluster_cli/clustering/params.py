@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ParamValue = int | float | str
 
@@ -43,7 +46,7 @@ class Param:
             return "one of " + ", ".join(self.choices)
         kind = "an integer" if self.type is int else "a number"
         if self.minimum is not None and self.maximum is not None:
-            kind += f" from {self.minimum:g} to {self.maximum:g}"
+            kind += f" from {self.minimum:,} to {self.maximum:,}"
         elif self.minimum is not None:
             kind += f" of at least {self.minimum:g}"
         return kind + (f", or 0 = {self.zero}" if self.zero else "")
@@ -64,6 +67,8 @@ class Param:
         return read
 
     def _read(self, value: object) -> ParamValue | None:
+        if hasattr(value, "item"):  # Snowflake's generated handler passes NumPy scalars
+            value = value.item()
         if self.type is str:
             return value if isinstance(value, str) else None
         if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -96,12 +101,7 @@ KMEANS_PARAMS: tuple[Param, ...] = (
 DEEP_PARAMS: tuple[Param, ...] = (
     Param("min_cluster_size", 10, "smallest number of rows that makes a cluster", minimum=2, maximum=1_000_000),
     Param(
-        "min_samples",
-        0,
-        "neighbours that make a row dense; higher means more outliers",
-        minimum=1,
-        maximum=1_000_000,
-        zero="as min_cluster_size",
+        "min_samples", 5, "neighbours that make a row dense; higher means more outliers", minimum=1, maximum=1_000_000
     ),
     Param(
         "cluster_selection_method",
