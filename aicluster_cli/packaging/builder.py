@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aicluster_cli.clustering.schema import EMBEDDING, ID, OUTPUT_COLUMNS
 from aicluster_cli.errors import ModelError
-from aicluster_cli.packaging.spec import METHODS, ModelSpec, shipped_sources
+from aicluster_cli.packaging.spec import ModelSpec, shipped_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

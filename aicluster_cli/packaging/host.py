@@ -1,4 +1,4 @@
-"""Runs a registered artefact through its generated handler, the way Snowflake would. Started by file path, never imported.
+"""Runs a registered artefact through its generated handler, the way Snowflake would; started by file path.
 
 This process must import the shipped code and not an installed copy of it, so this file imports nothing of the project:
 it is started as ``python -I host.py``, the handler puts the artefact's ``model/code`` first on ``sys.path``, and
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PROJECT = "aicluster_cli"
+PARTITION = "PARTITION"
 PART_ROWS = 250_000
 
 
@@ -58,7 +59,7 @@ def run_job(job: dict[str, Any], tell: Any) -> dict[str, Any]:
     ----------
     job
         ``artefact``, ``method``, ``params``, ``input`` (a Parquet file: ROW_ID, EMBEDDING, REASON and, if ``partition``
-        is given, that column), ``output`` (the folder of the parts).
+        names a column of the output, PARTITION), ``output`` (the folder of the parts).
     tell
         Called with ``event=…`` for progress.
     """
@@ -68,7 +69,7 @@ def run_job(job: dict[str, Any], tell: Any) -> dict[str, Any]:
         tell(event="stage", stage="load")
         handler, param_names = load_handler(Path(job["artefact"]), job["method"])
         table = _read_input(Path(job["input"]))
-        groups = list(_partitions(table, job["partition"]))
+        groups = list(_partitions(table))
         params = [job["params"][name] for name in param_names]
         tell(event="stage", stage="cluster", rows=len(table), partitions=len(groups))
         results = []
@@ -113,19 +114,30 @@ def _check_origin(artefact: Path) -> None:
 
 
 def _read_input(path: Path) -> pa.Table:
+    """Read the rows, and condemn every copy of an id that occurs twice, also across partitions."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    return pq.read_table(path, memory_map=True)
+    table = pq.read_table(path, memory_map=True)
+    counts = pc.value_counts(table["ROW_ID"])
+    copies = counts.filter(pc.greater(counts.field("counts"), 1))
+    if len(copies) == 0:
+        return table
+    among = pc.index_in(table["ROW_ID"], copies.field("values"))
+    texts = pc.binary_join_element_wise("duplicate id: ", copies.field("counts").cast(pa.string()), " rows have it", "")
+    reasons = pc.coalesce(pc.take(texts, among), table["REASON"])
+    return table.set_column(table.schema.get_field_index("REASON"), "REASON", reasons)
 
 
-def _partitions(table: pa.Table, column: str | None) -> Iterator[np.ndarray]:
+def _partitions(table: pa.Table) -> Iterator[np.ndarray]:
     """Yield the row numbers of each partition, in order of first appearance; nulls are a partition of their own."""
     import numpy as np
 
-    if column is None:
+    if PARTITION not in table.column_names:
         yield np.arange(len(table))
         return
-    codes = table[column].combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy()
+    codes = table[PARTITION].combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy()
     order = np.argsort(codes, kind="stable")
     yield from np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
 
@@ -136,13 +148,14 @@ def _call(handler: Any, table: pa.Table, rows: np.ndarray, params: list[Any]) ->
     import pyarrow as pa
 
     part = table if len(rows) == len(table) else table.take(pa.array(rows))
-    frame = pd.DataFrame({"ID": part["ROW_ID"].to_pandas(), "EMBEDDING": _vectors(part["EMBEDDING"])})
+    known = part["REASON"].to_pandas()
+    vectors = _vectors(part["EMBEDDING"]).where(known.isna(), None)
+    frame = pd.DataFrame({"ID": part["ROW_ID"].to_pandas(), "EMBEDDING": vectors})
     for at, value in enumerate(params):
         frame[f"PARAM_{at}"] = value
     result = handler.end_partition(frame)
     if len(result) != len(rows):
         raise RuntimeError(f"the model returned {len(result)} rows for {len(rows)}")
-    known = part["REASON"].to_pandas()
     result["REASON"] = known.where(known.notna(), result["REASON"])
     return result
 
@@ -174,7 +187,7 @@ def _in_input_order(
     order = np.argsort(np.concatenate(groups), kind="stable")
     output = pa.Table.from_pandas(frame, schema=_output_schema(frame), preserve_index=False).take(pa.array(order))
     if partition is not None:
-        output = output.append_column(table.schema.field(partition), table[partition])
+        output = output.append_column(table.schema.field(PARTITION).with_name(partition), table[PARTITION])
     return output
 
 

@@ -8,15 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from aicluster_cli.errors import AiclusterError, JobFailedError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from aicluster_cli.clustering.params import ParamValue
 
@@ -76,8 +75,7 @@ def run_artefact(job: Job, on_event: Callable[[dict[str, Any]], None]) -> Outcom
     outcome: dict[str, Any] = {}
     with Path(job.log).open("wb") as log, _start(job, log) as process:
         try:
-            assert process.stdout is not None
-            for line in process.stdout:
+            for line in cast("TextIO", process.stdout):
                 event = json.loads(line)
                 if event["event"] in ("done", "failed"):
                     outcome = event
@@ -95,7 +93,7 @@ def run_artefact(job: Job, on_event: Callable[[dict[str, Any]], None]) -> Outcom
 def _start(job: Job, log: Any) -> subprocess.Popen[str]:
     """Start the host in a session of its own, so that Ctrl-C reaches us alone and we end it in good order."""
     process = subprocess.Popen(
-        [sys.executable, "-I", "-X", "utf8", str(HOST)],
+        [sys.executable, "-I", "-B", "-X", "utf8", str(HOST)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
@@ -104,10 +102,10 @@ def _start(job: Job, log: Any) -> subprocess.Popen[str]:
         start_new_session=True,
         env=_environment(job.threads),
     )
-    assert process.stdin is not None
+    stdin = cast("TextIO", process.stdin)
     try:
-        process.stdin.write(json.dumps(asdict(job)) + "\n")
-        process.stdin.flush()
+        stdin.write(json.dumps(asdict(job)) + "\n")
+        stdin.flush()
     except OSError:  # it died before reading: its exit code and log tell why
         process.poll()
     return process

@@ -1,0 +1,1 @@
+"""Where models are registered and runs are executed: one small interface, one folder a platform."""

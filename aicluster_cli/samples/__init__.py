@@ -1,6 +1,6 @@
 """Sample data that ships with the package: short messages from customers of a shop that does not exist.
 
-``support_messages.csv`` was written for this project and is under the project's licence, Apache-2.0. No text was
+``support_messages.csv`` was written for this project and is under the project's licence, MIT. No text was
 taken from elsewhere; no company, person or contact detail in it is real. Its columns are ``id``, ``topic`` and
 ``text``: twelve topics of slightly uneven size, and a few messages of topic ``none`` that belong to no topic.
 """
