@@ -27,6 +27,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 docs: $(READY)
+	$(BIN)/python docs/build_tour.py
 	$(BIN)/python docs/build_reference.py
 
 clean:

@@ -139,7 +139,9 @@ def output_error(path: Path | str, exc: OSError) -> OutputError:
             hint=f"allow writing in the folder {folder}, or write elsewhere",
         )
     if number == errno.ENOENT:
-        return OutputError(f"{path} cannot be written: there is no folder {folder}", hint=f"mkdir -p {shlex.quote(str(folder))}")
+        return OutputError(
+            f"{path} cannot be written: there is no folder {folder}", hint=f"mkdir -p {shlex.quote(str(folder))}"
+        )
     if number == errno.ENOTDIR:
         return OutputError(f"{path} cannot be written: {folder} is not a folder", hint="write to another folder")
     if number == errno.EISDIR:

@@ -174,6 +174,13 @@ if _may_mount():
         assert _left_behind(small_disk) == ["rows.parquet"]
         assert target.read_bytes() == b"old"
 
+    def test_an_exception_on_a_full_disk_is_not_hidden_by_the_full_disk(small_disk):
+        with pytest.raises(RuntimeError, match="the real cause"):  # noqa: SIM117
+            with files.atomic_write(small_disk / "rows.csv") as handle:
+                handle.write(b"x" * (2 * TMPFS_BYTES))  # still in the buffer
+                raise RuntimeError("the real cause")
+        assert _left_behind(small_disk) == []
+
     def test_full_disk_in_write_json(small_disk):
         target = small_disk / "run.json"
         files.write_json(target, {"status": "submitted"})
@@ -284,15 +291,16 @@ def test_without_overwrite_a_new_file_is_written(tmp_path):
     assert (tmp_path / "rows.csv").stat().st_nlink == 1
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-def test_a_device_is_never_replaced_by_a_file():
+def test_a_pipe_or_device_is_never_replaced_by_a_file(tmp_path):
+    pipe = tmp_path / "rows.csv"
+    os.mkfifo(pipe)
     for attempt in (
-        lambda: files.ensure_writable_target(Path("/dev/full"), overwrite=True),
-        lambda: files.write_text(Path("/dev/full"), "a"),
+        lambda: files.ensure_writable_target(pipe, overwrite=True),
+        lambda: files.write_text(pipe, "a"),
     ):
         with pytest.raises(OutputError, match="not a regular file"):
             attempt()
-    assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
 def test_a_link_is_written_through(tmp_path):

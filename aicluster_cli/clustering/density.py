@@ -12,6 +12,7 @@ from aicluster_cli.clustering.embeddings import normalise
 from aicluster_cli.clustering.errors import TooFewRowsError
 from aicluster_cli.clustering.geometry import (
     OUTLIER,
+    all_alike,
     by_size,
     centres,
     distance_to_own,
@@ -74,6 +75,7 @@ def cluster(
         "raw_noise_share": round(float((fit.labels == OUTLIER).mean()), 5),
     }
     if fit.labels.max() == OUTLIER:
+        details |= {"n_clusters": 0, "moved_rows": 0}
         details["note"] = "no cluster found: every row is an outlier; try a smaller min_cluster_size"
         nowhere = np.full(len(unit), np.nan)
         return Clustering(fit.labels, np.zeros(len(unit)), nowhere, fit.labels, fit.outlier_scores, details)
@@ -85,7 +87,7 @@ def reduce(unit: Matrix, *, random_state: int) -> Matrix:
     from sklearn.decomposition import PCA
 
     components = min(COMPONENTS, unit.shape[1], len(unit) - 1)
-    if components == unit.shape[1]:
+    if components == unit.shape[1] or all_alike(unit):  # rows without any spread have no components
         return unit
     solver = "randomized" if min(unit.shape) > 2 * COMPONENTS else "full"
     space: Matrix = PCA(components, svd_solver=solver, random_state=random_state).fit_transform(unit)
@@ -95,9 +97,9 @@ def reduce(unit: Matrix, *, random_state: int) -> Matrix:
 def fit_hdbscan(space: Matrix, min_cluster_size: int, min_samples: int, cluster_selection_method: str) -> DensityFit:
     """Fit HDBSCAN (Campello, Moulavi, Sander 2013) with the Euclidean metric, on one thread.
 
-    Rows that are all equal make one cluster, where the package would call them all noise.
+    Rows that are all alike make one cluster, where the package would call them all noise.
     """
-    if (space == space[0]).all():
+    if all_alike(space):
         rows = len(space)
         return DensityFit(np.zeros(rows, dtype=np.int64), np.ones(rows), np.zeros(rows))
     from hdbscan import HDBSCAN

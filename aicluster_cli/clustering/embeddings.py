@@ -107,10 +107,11 @@ def assemble(ids: Sequence[str | None], parsed: ParsedRows) -> Embeddings:
 
 def normalise(matrix: Matrix) -> Matrix:
     """Return the rows scaled to unit length, so that Euclidean and cosine geometry agree: ‖a-b‖² = 2(1 - cos)."""
-    norms: Matrix = np.linalg.norm(matrix, axis=1, keepdims=True)
-    tiny = (norms < 1e-15) | ~np.isfinite(norms)
-    if tiny.any():  # squares of float32 below 1e-19 or above 1e19 leave float32's range
-        norms = np.where(tiny, np.linalg.norm(matrix.astype(np.float64), axis=1, keepdims=True), norms)
+    with np.errstate(over="ignore"):
+        norms: Matrix = np.linalg.norm(matrix, axis=1, keepdims=True)
+    unsafe = (norms < 1e-15) | ~np.isfinite(norms)
+    if unsafe.any():  # squares of float32 below 1e-19 or above 1e19 leave float32's range
+        norms = np.where(unsafe, np.linalg.norm(matrix.astype(np.float64), axis=1, keepdims=True), norms)
         return (matrix / norms.astype(np.float64)).astype(np.float32)
     return matrix / norms
 
@@ -127,12 +128,12 @@ def _each(rows: Sequence[Row], parse: Callable[[Row], Vector | str]) -> ParsedRo
 
 
 def _from_json(text: str | None) -> Vector | str:
-    if text is None or text != text:  # NaN: how pandas spells a missing text
+    if not isinstance(text, str):  # pandas spells a missing text NaN or NA
         return Verdict.NULL_EMBEDDING
     if not text.strip():
         return Verdict.BLANK_EMBEDDING
     try:
-        value = json.loads(text)
+        value = _JSON.decode(text)
     except RecursionError:
         return Verdict.NESTED
     except ValueError as error:
@@ -144,16 +145,17 @@ def _from_json(text: str | None) -> Vector | str:
     return _from_list(value)
 
 
-_JSON_NAMES = {dict: "an object", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+_JSON = json.JSONDecoder(parse_int=float)  # Python's own integers refuse more than 4300 digits
+_JSON_NAMES = {dict: "an object", str: "a string", bool: "a boolean", float: "a number"}
 
 
 def _from_array(row: Any) -> Vector | str:
-    if row is None or (isinstance(row, float) and row != row):
+    if row is None or (isinstance(row, float | np.floating) and row != row):
         return Verdict.NULL_EMBEDDING
+    if isinstance(row, np.ndarray) and row.ndim != 1:
+        return Verdict.NESTED
     if isinstance(row, np.ndarray) and row.dtype.kind in "fiu":
-        if row.ndim != 1:
-            return Verdict.NESTED
-        return _right_length(row.astype(np.float32, copy=False))
+        return _narrow(row)
     if isinstance(row, list | tuple | np.ndarray):
         return _from_list(list(row))
     return f"{Verdict.NOT_AN_ARRAY}: {type(row).__name__}"
@@ -169,11 +171,12 @@ def _from_list(values: list[Any]) -> Vector | str:
         wide = np.array(values, dtype=np.float64)
     except OverflowError:  # an integer beyond float64
         return Verdict.NOT_FINITE
-    with np.errstate(over="ignore"):
-        return _right_length(wide.astype(np.float32))
+    return _narrow(wide)
 
 
-def _right_length(vector: Vector) -> Vector | str:
+def _narrow(values: NDArray[Any]) -> Vector | str:
+    with np.errstate(over="ignore"):  # beyond float32 becomes Infinity, which gets its verdict later
+        vector: Vector = values.astype(np.float32, copy=False)
     if MIN_DIMENSION <= len(vector) <= MAX_DIMENSION:
         return vector
     return f"{Verdict.WRONG_LENGTH}: {len(vector)}, not {MIN_DIMENSION} to {MAX_DIMENSION}"

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 OUTLIER = -1
+_SAME = 1e-5  # scaling to unit length and projecting leave errors of some 1e-6 in float32
 _BLOCK = 8192  # rows a step: (8192, 1000 clusters) of float32 is 33 MB
+
+
+def all_alike(rows: Matrix) -> bool:
+    """Return whether all rows are one and the same vector, but for rounding."""
+    return bool((np.ptp(rows, axis=0) <= _SAME).all())
 
 
 def centres(matrix: Matrix, labels: Labels) -> Matrix:
@@ -31,7 +37,8 @@ def centres(matrix: Matrix, labels: Labels) -> Matrix:
         block = slice(start, start + _BLOCK)
         inside = labels[block] != OUTLIER
         np.add.at(sums, labels[block][inside], matrix[block][inside])
-    for cluster in np.flatnonzero(np.linalg.norm(sums, axis=1) < 1e-9):
+    sizes = np.bincount(labels[labels != OUTLIER], minlength=clusters)
+    for cluster in np.flatnonzero(np.linalg.norm(sums, axis=1) <= 1e-6 * sizes):  # what is left is rounding
         sums[cluster] = matrix[np.argmax(labels == cluster)]
     return normalise(sums.astype(np.float32))
 

@@ -10,7 +10,15 @@ import numpy as np
 
 from aicluster_cli.clustering.embeddings import normalise
 from aicluster_cli.clustering.errors import TooFewRowsError
-from aicluster_cli.clustering.geometry import by_size, centres, distance_to_own, margin, nearest_two, renumber
+from aicluster_cli.clustering.geometry import (
+    all_alike,
+    by_size,
+    centres,
+    distance_to_own,
+    margin,
+    nearest_two,
+    renumber,
+)
 from aicluster_cli.clustering.result import Clustering
 
 if TYPE_CHECKING:
@@ -93,12 +101,14 @@ def cluster(matrix: Matrix, *, n_clusters: int, random_state: int, n_init: int, 
         chosen = choose_n_clusters(unit, random_state=random_state)
         n_clusters = chosen.n_clusters
         details |= {"silhouette_by_n_clusters": chosen.curve, "sampled_rows": chosen.sampled_rows}
+        if n_clusters == 1:
+            details["note"] = "one cluster: the rows are too few, or too alike, to choose a number of clusters"
     fit = fit_kmeans(unit, n_clusters=n_clusters, random_state=random_state, n_init=n_init, max_iter=max_iter)
     labels = renumber(fit.labels, by_size(fit.labels))
     found = int(labels.max()) + 1
     details |= {"n_clusters": found, "inertia": fit.inertia, "n_iter": fit.n_iter}
     if found < n_clusters:
-        details["note"] = f"the rows hold only {found} distinct vectors, so {found} clusters instead of {n_clusters}"
+        details["note"] = f"{found} of the {n_clusters} clusters asked for: the rows hold no more distinct vectors"
     centre = centres(unit, labels)
     own = distance_to_own(unit, centre, labels)
     return Clustering(labels, _strengths(unit, centre, labels, own), own, labels, details=details)
@@ -113,8 +123,9 @@ def fit_kmeans(unit: Matrix, *, n_clusters: int, random_state: int, n_init: int,
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters: told in the details
         estimator.fit(unit)
-    _, labels = np.unique(estimator.labels_, return_inverse=True)
-    return KMeansFit(labels.astype(np.int64), estimator.cluster_centers_, float(estimator.inertia_), estimator.n_iter_)
+    kept, labels = np.unique(estimator.labels_, return_inverse=True)
+    centroids = estimator.cluster_centers_[kept]
+    return KMeansFit(labels.astype(np.int64), centroids, float(estimator.inertia_), int(estimator.n_iter_))
 
 
 def choose_n_clusters(unit: Matrix, *, random_state: int) -> ChosenClusters:
@@ -127,7 +138,7 @@ def choose_n_clusters(unit: Matrix, *, random_state: int) -> ChosenClusters:
     sample = unit
     if len(unit) > SAMPLE_ROWS:
         sample = unit[np.sort(generator.choice(len(unit), SAMPLE_ROWS, replace=False))]
-    distinct = len(np.unique(sample, axis=0))
+    distinct = 1 if all_alike(sample) else len(np.unique(sample, axis=0))
     most = min(distinct, len(sample) - 1, max(2, int(np.sqrt(2 * len(sample)))))
     curve = []
     for candidate in _CANDIDATES:
@@ -153,11 +164,11 @@ def cosine_silhouette(unit: Matrix, labels: Labels) -> float:
     towards = unit @ sums.astype(np.float32).T
     rows = np.arange(len(unit))
     own_size = sizes[labels]
-    own = (own_size - towards[rows, labels]) / np.maximum(own_size - 1, 1)
-    others = 1.0 - towards / sizes
+    own = np.maximum((own_size - towards[rows, labels]) / np.maximum(own_size - 1, 1), 0.0)
+    others = np.maximum(1.0 - towards / sizes, 0.0)
     others[rows, labels] = np.inf
     nearest = others.min(axis=1)
-    wider = np.maximum(np.maximum(own, nearest), 1e-12)
+    wider = np.maximum(np.maximum(own, nearest), 1e-6)  # what float32 can tell apart: less is rounding
     return float(np.where(own_size > 1, (nearest - own) / wider, 0.0).mean())
 
 

@@ -61,14 +61,14 @@ class Param:
         ParameterError
             If the value has the wrong type or is out of range.
         """
+        if getattr(value, "ndim", None) == 0:  # Snowflake's generated handler passes NumPy scalars
+            value = value.item()  # type: ignore[attr-defined]
         read = self._read(value)
         if read is None or not self._allows(read):
             raise ParameterError(self.name, f"{self.name} must be {self.expected}; got {value!r}")
         return read
 
     def _read(self, value: object) -> ParamValue | None:
-        if hasattr(value, "item"):  # Snowflake's generated handler passes NumPy scalars
-            value = value.item()
         if self.type is str:
             return value if isinstance(value, str) else None
         if isinstance(value, bool) or not isinstance(value, int | float | str):

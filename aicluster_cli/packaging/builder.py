@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aicluster_cli.clustering.schema import EMBEDDING, ID, OUTPUT_COLUMNS
 from aicluster_cli.errors import ModelError
+from aicluster_cli.packaging.runner import STORAGE_ERRORS
 from aicluster_cli.packaging.spec import ModelSpec, shipped_sources
 
 if TYPE_CHECKING:
@@ -33,11 +34,15 @@ def build_artefact(spec: ModelSpec, folder: Path) -> None:
     ------
     ModelError
         If the vendor's packager refuses.
+    OSError
+        If there is no room for the folder's files, or they must not be written.
     """
     with _quietly(), tempfile.TemporaryDirectory(prefix="aicluster-sources-") as sources:
         try:
             _save(spec, folder, _copy_sources(Path(sources)))
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
+                raise
             raise ModelError(
                 f"snowflake-ml-python could not package {spec.name}: {error}",
                 hint="aicluster doctor shows whether the installed versions fit together",

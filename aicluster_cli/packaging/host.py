@@ -1,8 +1,8 @@
 """Runs a registered artefact through its generated handler, the way Snowflake would; started by file path.
 
 This process must import the shipped code and not an installed copy of it, so this file imports nothing of the project:
-it is started as ``python -I host.py``, the handler puts the artefact's ``model/code`` first on ``sys.path``, and
-afterwards every module of the project that got loaded is checked to come from there.
+it is started by its path and with ``-P``, which keeps its own folder off ``sys.path``, the handler puts the artefact's
+``model/code`` first there, and afterwards every module of the project that got loaded is checked to come from it.
 
 The job comes as one line of JSON on standard input, which then stays open: when the parent goes away, so does this
 process. Progress and the outcome go to standard output, one JSON object a line; whatever the libraries print goes to
@@ -43,7 +43,7 @@ def main() -> int:
     except BaseException as error:
         if not isinstance(error, Exception):
             raise
-        _tell(report, {"event": "failed", "type": type(error).__name__, "message": str(error), "errno": _errno(error)})
+        _tell(report, {"event": "failed", "type": _kind(error), "message": str(error), "errno": _errno(error)})
         import traceback
 
         traceback.print_exc()
@@ -114,14 +114,17 @@ def _check_origin(artefact: Path) -> None:
 
 
 def _read_input(path: Path) -> pa.Table:
-    """Read the rows, and condemn every copy of an id that occurs twice, also across partitions."""
+    """Read the rows, and condemn every copy of an id that occurs twice, also across partitions.
+
+    Null ids are no copies of each other: the model has a verdict for them.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     table = pq.read_table(path, memory_map=True)
-    counts = pc.value_counts(table["ROW_ID"])
-    copies = counts.filter(pc.greater(counts.field("counts"), 1))
+    counts: Any = pc.value_counts(table["ROW_ID"].drop_null())
+    copies = counts.filter(pc.greater(counts.field("counts"), pa.scalar(1)))
     if len(copies) == 0:
         return table
     among = pc.index_in(table["ROW_ID"], copies.field("values"))
@@ -137,36 +140,49 @@ def _partitions(table: pa.Table) -> Iterator[np.ndarray]:
     if PARTITION not in table.column_names:
         yield np.arange(len(table))
         return
-    codes = table[PARTITION].combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy()
+    encoded: Any = _comparable(table[PARTITION]).dictionary_encode(null_encoding="encode")
+    codes = np.concatenate([chunk.indices.to_numpy() for chunk in encoded.chunks])
     order = np.argsort(codes, kind="stable")
     yield from np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
+
+
+def _comparable(column: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
+    """Return the column with dictionaries spelt out and one zero: -0.0 is the same number, but not the same bits."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not pa.types.is_floating(column.type):
+        return column
+    return pc.add(column.cast(pa.float64()), pa.scalar(0.0))
 
 
 def _call(handler: Any, table: pa.Table, rows: np.ndarray, params: list[Any]) -> pd.DataFrame:
     """Call the handler with one partition, and put the reasons known beforehand in place of the model's."""
     import pandas as pd
-    import pyarrow as pa
 
-    part = table if len(rows) == len(table) else table.take(pa.array(rows))
+    part = table if len(rows) == len(table) else table.take(rows)
     known = part["REASON"].to_pandas()
     vectors = _vectors(part["EMBEDDING"]).where(known.isna(), None)
     frame = pd.DataFrame({"ID": part["ROW_ID"].to_pandas(), "EMBEDDING": vectors})
     for at, value in enumerate(params):
         frame[f"PARAM_{at}"] = value
-    result = handler.end_partition(frame)
+    result: pd.DataFrame = handler.end_partition(frame)
     if len(result) != len(rows):
         raise RuntimeError(f"the model returned {len(result)} rows for {len(rows)}")
     result["REASON"] = known.where(known.notna(), result["REASON"])
     return result
 
 
-def _vectors(column: pa.ChunkedArray) -> pd.Series:
+def _vectors(column: pa.ChunkedArray[Any]) -> pd.Series:
     """Return a Series of float32 views into the column's memory, None where null."""
     import numpy as np
     import pandas as pd
 
     vectors = np.full(len(column), None, dtype=object)
     at = 0
+    chunk: Any
     for chunk in column.chunks:
         offsets, values = chunk.offsets.to_numpy(), chunk.values.to_numpy(zero_copy_only=False)
         for row, valid in enumerate(chunk.is_valid().to_numpy(zero_copy_only=False)):
@@ -185,7 +201,7 @@ def _in_input_order(
 
     frame = pd.concat(results, ignore_index=True)
     order = np.argsort(np.concatenate(groups), kind="stable")
-    output = pa.Table.from_pandas(frame, schema=_output_schema(frame), preserve_index=False).take(pa.array(order))
+    output = pa.Table.from_pandas(frame, schema=_output_schema(frame), preserve_index=False).take(order)
     if partition is not None:
         output = output.append_column(table.schema.field(PARTITION).with_name(partition), table[PARTITION])
     return output
@@ -194,8 +210,8 @@ def _in_input_order(
 def _output_schema(frame: pd.DataFrame) -> pa.Schema:
     import pyarrow as pa
 
-    types = {"Int64": pa.int64(), "float64": pa.float64()}
-    return pa.schema([(name, types.get(str(kind), pa.string())) for name, kind in frame.dtypes.items()])
+    types: dict[str, pa.DataType] = {"Int64": pa.int64(), "float64": pa.float64()}
+    return pa.schema([(str(name), types.get(str(kind), pa.string())) for name, kind in frame.dtypes.items()])
 
 
 def _write_parts(output: pa.Table, folder: Path) -> None:
@@ -245,6 +261,10 @@ def _end_with_parent() -> None:
     while sys.stdin.read(4096):
         continue
     os._exit(1)
+
+
+def _kind(error: Exception) -> str:
+    return "MemoryError" if isinstance(error, MemoryError) else type(error).__name__  # NumPy and Arrow have their own
 
 
 def _errno(error: Exception) -> int | None:

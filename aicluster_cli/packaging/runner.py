@@ -10,9 +10,10 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 from aicluster_cli.errors import AiclusterError, JobFailedError, OutputError
+from aicluster_cli.files import output_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from aicluster_cli.clustering.params import ParamValue
 
 HOST = Path(__file__).with_name("host.py")
-_STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS}
+STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS}
 
 
 @dataclass(frozen=True)
@@ -70,16 +71,18 @@ def run_artefact(job: Job, on_event: Callable[[dict[str, Any]], None]) -> Outcom
     JobFailedError
         If the process fails or is killed; the message holds the cause, the log the details.
     OutputError
-        If the results cannot be written.
+        If the results or the log cannot be written.
     """
     outcome: dict[str, Any] = {}
-    with Path(job.log).open("wb") as log, _start(job, log) as process:
+    stage = ""
+    with _open_log(Path(job.log)) as log, _start(job, log) as process:
         try:
             for line in cast("TextIO", process.stdout):
                 event = json.loads(line)
                 if event["event"] in ("done", "failed"):
-                    outcome = event
+                    outcome = {"stage": stage, **event}
                 else:
+                    stage = event.get("stage", stage)
                     on_event(event)
             process.wait()
         except BaseException:
@@ -90,10 +93,17 @@ def run_artefact(job: Job, on_event: Callable[[dict[str, Any]], None]) -> Outcom
     raise _failure(job, outcome, process.returncode)
 
 
+def _open_log(path: Path) -> BinaryIO:
+    try:
+        return path.open("wb")
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
 def _start(job: Job, log: Any) -> subprocess.Popen[str]:
     """Start the host in a session of its own, so that Ctrl-C reaches us alone and we end it in good order."""
     process = subprocess.Popen(
-        [sys.executable, "-I", "-B", "-X", "utf8", str(HOST)],
+        [sys.executable, "-P", "-B", "-X", "utf8", str(HOST)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
@@ -118,7 +128,7 @@ def _environment(threads: int) -> dict[str, str]:
 
 def _failure(job: Job, outcome: dict[str, Any], code: int) -> AiclusterError:
     look = f"the whole log is {job.log}"
-    if outcome.get("errno") in _STORAGE_ERRORS:
+    if outcome.get("stage") == "write" and outcome["errno"] in STORAGE_ERRORS:
         return OutputError(
             f"the results cannot be written to {job.output}: {os.strerror(outcome['errno'])}",
             hint="make room or choose another root in the profile, then run again",

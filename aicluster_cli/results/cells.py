@@ -157,7 +157,7 @@ def _vectors(column: pa.Array[Any]) -> list[str | None]:
     lengths = pc.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False)
     offsets = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
     filled: Any = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), texts.fill_null("null"))
-    joined: Any = pc.binary_join(filled, ",")
+    joined: Any = pc.binary_join(filled, pa.scalar(",", pa.large_string()))
     nulls = column.is_null().to_pylist()
     return [None if null else f"[{text}]" for null, text in zip(nulls, joined.to_pylist(), strict=True)]
 

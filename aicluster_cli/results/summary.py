@@ -176,8 +176,7 @@ class _ClusterSlices:
 
     def rows(self) -> Iterator[npt.NDArray[np.int64]]:
         """Yield the rows of each cluster."""
-        ends = [*self.starts[1:].tolist(), len(self.order)]
-        for start, end in zip(self.starts.tolist(), ends, strict=True):
+        for start, end in pairwise([*self.starts.tolist(), len(self.order)]):
             yield self.order[start:end]
 
 

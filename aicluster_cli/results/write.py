@@ -146,7 +146,7 @@ def _write_parquet(batches: Iterable[pa.RecordBatch], schema: pa.Schema, handle:
         ) from error
     with writer:
         for group in _row_groups(batches):
-            writer.write_table(group, row_group_size=_GROUP_ROWS)
+            writer.write_table(group)
             rows += group.num_rows
     return rows
 

@@ -1,4 +1,4 @@
-"""From what the user names (path, glob, standard input) to files on this machine, decompressed where a reader needs it."""
+"""From what the user names (a path, a glob, standard input) to files on this machine."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
 
@@ -21,6 +20,8 @@ from aicluster_cli.errors import InputError, OutputError, UsageError
 from aicluster_cli.sources.spec import FORMATS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from aicluster_cli.sources.spec import SourceSpec
 
 CHUNK = 4 << 20
@@ -45,7 +46,8 @@ class InputFile:
     """One file to read.
 
     ``label`` is its name for people, ``path`` what to read (the file, or its copy in the spool), ``compression`` what
-    ``path`` is still compressed with, ``original`` the file whose bytes identify the content.
+    ``path`` is still compressed with, ``original`` the file whose bytes identify the content; ``streamed`` says that
+    those came through standard input or another pipe and are in the spool only.
     """
 
     label: str
@@ -53,16 +55,13 @@ class InputFile:
     format: str
     compression: str | None
     original: Path
-
-    @property
-    def is_stdin(self) -> bool:
-        """Whether the bytes came through standard input."""
-        return self.label == STDIN
+    streamed: bool = False
 
     def open(self) -> pa.NativeFile:
         """Open the decompressed bytes for one pass. Faults while reading want ``reading``."""
         with reading(self):
-            return pa.input_stream(str(self.path), compression=self.compression)
+            compression: Any = self.compression
+            return pa.input_stream(str(self.path), compression=compression)
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,8 @@ class Input:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Absolute paths of the files read; none for standard input."""
-        return tuple(str(file.original) for file in self.files if not file.is_stdin)
+        """Absolute paths of the files read; none for a pipe."""
+        return tuple(str(file.original) for file in self.files if not file.streamed)
 
 
 def resolve(spec: SourceSpec, *, stdin: BinaryIO, spool: Path) -> Input:
@@ -142,12 +141,12 @@ def spooling(spool: Path) -> Iterator[None]:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise OutputError(
             f"cannot write temporary data to {spool}: {error.strerror or error}",
-            hint="free some space, or name a larger disk with TMPDIR=/path" if full else "name a folder with TMPDIR=/path",
+            hint=f"{'free some space there, or ' if full else ''}name another folder with TMPDIR=/path",
         ) from error
 
 
 def plain_copy(file: InputFile, spool: Path) -> InputFile:
-    """Return ``file`` decompressed into the spool and without a byte order mark, or itself where that changes nothing."""
+    """Return ``file`` decompressed and without a byte order mark, as a copy in the spool where that changes it."""
     with reading(file), file.open() as stream:
         marked = stream.read(len(_BOM)) == _BOM
     if file.compression is None and not marked:
@@ -175,7 +174,9 @@ def _find(named: str) -> list[Path]:
     matches = {Path(os.path.abspath(match)): Path(match) for match in glob.glob(named, recursive=True)}  # noqa: PTH100, PTH207
     files = sorted(match for match in matches.values() if not match.is_dir())
     if not files:
-        raise InputError(f"no file matches {named}", hint="check the pattern, and quote it so the shell leaves it alone")
+        raise InputError(
+            f"no file matches {named}", hint="check the pattern, and quote it so the shell leaves it alone"
+        )
     return files
 
 
@@ -199,8 +200,7 @@ def _from_path(path: Path, input_format: str | None, spool: Path) -> InputFile:
     if not regular:
         # A pipe such as <(zcat …) can be read only once, so it is kept like standard input.
         with reading(file), absolute.open("rb") as stream:
-            streamed = _from_stream(stream, label, input_format or _format_by_name(path), spool)
-            return streamed
+            return _from_stream(stream, label, input_format or _format_by_name(path), spool)
     found = input_format or _format_by_name(path)
     if found is None:
         raise InputError(
@@ -226,12 +226,12 @@ def _from_stream(stream: BinaryIO, label: str, input_format: str | None, spool: 
             "standard input is a terminal: there is nothing to read",
             hint="pipe data in, as in: cat tickets.csv | aicluster run kmeans --input - …",
         )
-    path = _copy(iter(lambda: stream.read(CHUNK), b""), spool)
+    path = _copy(_received(stream, label), spool)
     if path.stat().st_size == 0:
         raise no_rows(label, "nothing came through")
     with path.open("rb") as copy:
         compression = _compression(copy.read(4))
-    file = InputFile(label, path, input_format or "", compression, path)
+    file = InputFile(label, path, input_format or "", compression, path, streamed=True)
     if input_format:
         return file
     with reading(file), file.open() as copy:
@@ -266,13 +266,21 @@ def _chunks(stream: pa.NativeFile, file: InputFile) -> Iterator[bytes]:
         yield chunk
 
 
+def _received(stream: BinaryIO, label: str) -> Iterator[bytes]:
+    while True:
+        try:
+            chunk = stream.read(CHUNK)
+        except OSError as error:
+            raise InputError(f"{label} cannot be read: {error.strerror or error}") from error
+        if not chunk:
+            return
+        yield chunk
+
+
 def _copy(chunks: Iterator[bytes], spool: Path) -> Path:
     with spooling(spool):
         handle, name = tempfile.mkstemp(prefix="input-", dir=spool)
-    with os.fdopen(handle, "wb") as target:
-        for chunk in chunks:
-            with spooling(spool):
+        with os.fdopen(handle, "wb") as target:
+            for chunk in chunks:
                 target.write(chunk)
-        with spooling(spool):
-            target.flush()
     return Path(name)

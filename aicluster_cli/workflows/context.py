@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -73,3 +74,14 @@ def package_version() -> str:
         return version(DISTRIBUTION)
     except PackageNotFoundError:
         return "0+unknown"
+
+
+def reader_versions() -> dict[str, str]:
+    """Return the versions of what reads, embeds and writes rows here; the clustering process adds its own."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {DISTRIBUTION: package_version()}
+    for package in ("pyarrow", "duckdb", "wordllama"):
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

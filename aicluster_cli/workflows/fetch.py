@@ -81,8 +81,10 @@ def result_rows(context: Context, record: RunRecord, *, join: bool) -> Rows:
 
 def write_output(context: Context, record: RunRecord, path: Path, *, join: bool, overwrite: bool) -> int:
     """Write the result rows to a file, whole or not at all, and return their number."""
+    from aicluster_cli.files import ensure_writable_target
     from aicluster_cli.results.write import write_rows
 
+    ensure_writable_target(path, overwrite=overwrite)
     rows = result_rows(context, record, join=join)
     return write_rows(rows.batches, rows.schema, path, overwrite=overwrite)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from aicluster_cli.errors import AiclusterError, BadRowsError, RunError, UsageError
 from aicluster_cli.packaging.spec import ModelSpec, spec_for
 from aicluster_cli.records import IDENTIFIER, ModelVersion, RunRecord, SourceRecord, now
+from aicluster_cli.workflows.context import reader_versions
 from aicluster_cli.workflows.request import RowLimit, RunPlan, RunRequest, RunResult
 
 if TYPE_CHECKING:
@@ -103,8 +104,8 @@ def _check(context: Context, request: RunRequest) -> tuple[ModelSpec, dict[str, 
         from aicluster_cli.files import ensure_writable_target
         from aicluster_cli.results.write import check_output_path
 
-        check_output_path(request.output)
         ensure_writable_target(request.output, overwrite=request.overwrite)
+        check_output_path(request.output)
     return spec, effective_params(context.profile, spec.info, request.params)
 
 
@@ -156,6 +157,7 @@ def _new_record(
             partition_column=asked.partition_column,
         ),
         embedding_model=model,
+        versions=reader_versions(),
         inputs_kept=request.keep_inputs,
     )
 

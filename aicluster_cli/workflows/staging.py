@@ -125,7 +125,7 @@ def _ids(batch: pa.RecordBatch, column: str | None, start: int) -> pa.Array[Any]
 
 
 def _embed(texts: pa.Array[Any], embedder: Embedder) -> tuple[pa.Array[Any], pa.Array[Any]]:
-    values = texts.to_pylist()
+    values: list[Any] = texts.to_pylist()
     reasons = [_text_reason(text) for text in values]
     wanted = [text for text, reason in zip(values, reasons, strict=True) if reason is None]
     matrix = iter(embedder.embed(wanted) if wanted else ())
@@ -153,19 +153,19 @@ def _read_vectors(column: Any) -> tuple[pa.Array[Any], pa.Array[Any]]:
 
 
 def _holes(lists: Any) -> pa.Array[Any]:
-    """Return which rows have a null inside the vector."""
+    """Return which rows have a null inside the vector; a row that is null itself has none."""
     if lists.values.null_count == 0:
         return pa.array(np.zeros(len(lists), dtype=bool))
-    parents = pc.list_parent_indices(lists).to_numpy()
-    empty = lists.flatten().is_null().to_numpy(zero_copy_only=False)
-    holes = np.zeros(len(lists), dtype=bool)
-    holes[parents[empty]] = True
-    return pa.array(holes)
+    empty = lists.values.is_null().to_numpy(zero_copy_only=False)
+    before: Any = np.concatenate(([0], np.cumsum(empty)))
+    offsets = lists.offsets.to_numpy()
+    inside = before[offsets[1:]] > before[offsets[:-1]]
+    # What was a fixed-size list may have values under a null row too.
+    holes: pa.Array[Any] = pa.array(inside & lists.is_valid().to_numpy(zero_copy_only=False))
+    return holes
 
 
-def _columns(
-    vectors: Sequence[Vector | None], reasons: Sequence[str | None]
-) -> tuple[pa.Array[Any], pa.Array[Any]]:
+def _columns(vectors: Sequence[Vector | None], reasons: Sequence[str | None]) -> tuple[pa.Array[Any], pa.Array[Any]]:
     """Return the EMBEDDING and REASON columns; a vector that is None becomes null."""
     offsets: Any = np.cumsum([0, *(0 if vector is None else len(vector) for vector in vectors)], dtype=np.int32)
     missing: Any = np.array([vector is None for vector in vectors], dtype=bool)

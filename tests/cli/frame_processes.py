@@ -1,7 +1,8 @@
-"""Starting programs with pipes and on terminals, for the tests of the command-line frame."""
+"""Starting programs with pipes, on terminals and in this process, for the tests of the command-line frame."""
 
 import errno
 import fcntl
+import io
 import os
 import pty
 import select
@@ -12,7 +13,12 @@ import termios
 import time
 from pathlib import Path
 
-PROGRAM = Path(__file__).with_name("sample_program.py")
+import sample_program
+
+from aicluster_cli.cli.console import Console
+from aicluster_cli.cli.main import run
+
+PROGRAM = Path(sample_program.__file__)
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60  # seconds after which a test gives up; none waits for them to pass
 
@@ -38,6 +44,13 @@ def piped(*args: str, program: Path | None = None, env: dict[str, str] | None = 
         check=False,
         **settings,
     )
+
+
+def here(*args: str, env: dict[str, str] | None = None, cwd: Path = ROOT):
+    """Run the sample program in this process, as if with pipes."""
+    out, err, env = io.BytesIO(), io.StringIO(), env or {}
+    code = run(args, console=Console(out=out, err=err, env=env), env=env, cwd=cwd, cli=sample_program.build())
+    return subprocess.CompletedProcess(args, code, out.getvalue(), err.getvalue().encode())
 
 
 class Terminal:

@@ -125,9 +125,11 @@ def work(app: App) -> None:
 
 @common_options()
 def wait(app: App) -> None:
-    """Wait for a signal."""
+    """Wait for a signal that ends it; another is answered."""
+    signal.signal(signal.SIGUSR1, lambda *_: os.write(2, b"still here\n"))
     app.console.info("ready")
-    signal.pause()
+    while True:
+        signal.pause()
 
 
 @common_options()

@@ -1,16 +1,18 @@
 """What the console prints, where, and what it keeps from a terminal."""
 
+import errno
 import io
 import json
 import os
 import subprocess
+import threading
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
-from frame_processes import Terminal, command, environment, on_terminal, piped
+from frame_processes import Terminal, command, environment, here, on_terminal, piped
 
 from aicluster_cli.cli.console import Console
 from aicluster_cli.cli.progress import elapsed
@@ -22,6 +24,14 @@ def make_console(env=None, clock=None, stdin=None):
     out, err = io.BytesIO(), io.StringIO()
     console = Console(out=out, err=err, env=env or {}, stdin=stdin, clock=clock or (lambda: 0.0))
     return console, out, err
+
+
+def read_line(master):
+    """Read what a terminal got up to its first line end."""
+    data = b""
+    while not data.endswith(b"\n"):
+        data += os.read(master, 1000)
+    return data.decode()
 
 
 class Clock:
@@ -134,7 +144,7 @@ def test_elapsed_times_for_people(seconds, text):
 
 
 def test_table_in_a_pipe_is_lines_of_tabs_whatever_the_cells_hold():
-    result = piped("table", env={"FORCE_COLOR": "1"})
+    result = here("table", env={"FORCE_COLOR": "1"})
     assert result.stdout.decode() == (
         "RUN\tTEXT\tSHARE\nR1\tplain\t0.25\nR2\tesc \\x1b]0;owned\\x07 bell next line \\u202eevil\t\n"
     )
@@ -142,20 +152,20 @@ def test_table_in_a_pipe_is_lines_of_tabs_whatever_the_cells_hold():
 
 
 def test_csv_in_a_pipe_is_exact():
-    result = piped("table", "--format", "csv")
+    result = here("table", "--format", "csv")
     assert result.stdout.decode() == (
         'RUN,TEXT,SHARE\nR1,plain,0.25\nR2,"esc \x1b]0;owned\x07 bell\nnext\tline \u202eevil",\n'
     )
 
 
 def test_json_is_the_commands_own_document():
-    document = json.loads(piped("table", "--json").stdout)
+    document = json.loads(here("table", "--json").stdout)
     assert document["schema"] == "sample/1"
     assert document["rows"][1] == ["R2", "esc \x1b]0;owned\x07 bell\nnext\tline \u202eevil", None]
 
 
 def test_json_lines_are_one_object_a_row():
-    lines = piped("table", "--format", "jsonl").stdout.splitlines()
+    lines = here("table", "--format", "jsonl").stdout.splitlines()
     assert [json.loads(line)["RUN"] for line in lines] == ["R1", "R2"]
 
 
@@ -255,7 +265,7 @@ def test_stream_on_a_terminal_is_neutral_even_when_characters_are_split():
             stream.write(bytes([byte]))
             stream.flush()
         assert console.finish(0) == 0
-        assert os.read(master, 1000).decode() == "ä漢\\x1b[2J\r\n"
+        assert read_line(master) == "ä漢\\x1b[2J\r\n"
     os.close(master)
 
 
@@ -272,7 +282,7 @@ def test_stream_on_a_terminal_is_neutral_even_when_characters_are_split():
     ],
 )
 def test_how_much_is_said(flags, said):
-    result = piped("say", *flags)
+    result = here("say", *flags)
     lines = result.stderr.decode().splitlines()
     everything = ["an info", "a detail", "a trace", "warning: a warning", "embedded 2 texts"]
     assert [text for text in everything if any(line.startswith(text) for line in lines)] == said
@@ -280,7 +290,7 @@ def test_how_much_is_said(flags, said):
 
 
 def test_messages_have_no_colour_and_no_control_characters_in_a_pipe():
-    assert b"\x1b" not in piped("say", "-vv").stderr
+    assert b"\x1b" not in here("say", "-vv").stderr
 
 
 @pytest.mark.parametrize(
@@ -293,7 +303,7 @@ def test_messages_have_no_colour_and_no_control_characters_in_a_pipe():
     ],
 )
 def test_colour_of_messages_in_a_pipe(env, coloured):
-    assert (b"\x1b[33;1mwarning:\x1b[0m a warning" in piped("say", env=env).stderr) is coloured
+    assert (b"\x1b[33;1mwarning:\x1b[0m a warning" in here("say", env=env).stderr) is coloured
 
 
 def test_messages_are_coloured_on_a_terminal_and_neutral():
@@ -313,7 +323,7 @@ def test_error_is_two_lines_and_in_json_an_object():
 
 
 def test_error_after_the_data_does_not_add_a_second_document():
-    result = piped("fail", "bad-rows", "--data", "--json")
+    result = here("fail", "bad-rows", "--data", "--json")
     assert json.loads(result.stdout) == {"schema": "sample/1"}
     assert result.stderr.decode() == "error: 3 bad rows\n"
     assert result.returncode == 5
@@ -321,7 +331,7 @@ def test_error_after_the_data_does_not_add_a_second_document():
 
 @pytest.mark.parametrize("wanted", ["table", "csv"])
 def test_error_leaves_standard_output_empty_unless_json_is_wanted(wanted):
-    assert piped("fail", "usage", "--format", wanted).stdout == b""
+    assert here("fail", "usage", "--format", wanted).stdout == b""
 
 
 def test_nobody_reading_messages_stops_no_work():
@@ -393,6 +403,24 @@ def test_reader_that_never_reads_ends_the_command_quietly():
     os.close(write)
 
 
+class FullDisk(io.RawIOBase):
+    def writable(self):
+        return True
+
+    def write(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_failure_to_write_is_raised_once_and_told_once():
+    err = io.StringIO()
+    console = Console(out=FullDisk(), err=err, env={})
+    with pytest.raises(OSError, match="No space left"):
+        console.data_text("one")
+    console.data_text("two")
+    assert console.finish(0) == 1
+    assert err.getvalue() == "error: cannot write to standard output: No space left on device\n"
+
+
 # --- stages ---
 
 
@@ -441,6 +469,7 @@ def test_long_work_shows_a_bar_that_goes_away(pipe_output):
     terminal.read_until("1/3")
     terminal.send("say\n")
     terminal.read_until("said in between\n")
+    assert "\x1b[1A\x1b[2Ksaid in between\n" in terminal.output  # where the bar was, not behind it
     terminal.send("end\n")
     assert terminal.finish() == 0
     last = terminal.output.splitlines()[-1]
@@ -459,13 +488,28 @@ def test_bar_goes_away_when_the_work_breaks():
     assert "\x1b[?25h" in terminal.output
 
 
-def test_bar_is_on_no_terminal_that_cannot_draw_and_with_no_q():
-    for args, env in ((["work"], {"TERM": "dumb"}), (["work", "-q"], {"TERM": "xterm"})):
-        terminal = Terminal(*args, env=env)
-        terminal.send("unit\nend\n")
-        assert terminal.finish() == 0
-        assert "\x1b" not in terminal.output
-        assert "0/3" not in terminal.output
+@pytest.mark.parametrize(
+    ("env", "verbosity", "shown"),
+    [({"TERM": "xterm"}, 0, True), ({"TERM": "dumb"}, 0, False), ({"TERM": "xterm"}, -1, False)],
+)
+def test_bar_is_for_terminals_that_can_draw_and_not_for_q(env, verbosity, shown):
+    master, slave = os.openpty()
+    with os.fdopen(slave, "w", encoding="utf-8") as err:
+        console = Console(out=io.BytesIO(), err=err, env=env, bars_after=0.0)
+        console.configure(output_format="table", verbosity=verbosity)
+        with console.stage("working", total=7):
+            for thread in threading.enumerate():
+                if isinstance(thread, threading.Timer):
+                    thread.join()
+        err.write("the end\n")
+        err.flush()
+        output = ""
+        while "the end" not in output:
+            output += read_line(master)
+    os.close(master)
+    assert ("0/7" in output) is shown
+    assert ("\x1b" in output) is shown
+    assert ("working (" in output) is (verbosity == 0)
 
 
 # --- questions ---
@@ -499,9 +543,18 @@ def test_question_off_a_terminal_is_refused():
 
 
 def test_yes_asks_nothing():
-    result = piped("ask", "--yes")
+    result = here("ask", "--yes")
     assert result.returncode == 0
     assert result.stderr == b"dropped\n"
+
+
+def test_question_is_refused_when_answers_come_from_a_pipe():
+    master, slave = os.openpty()
+    with os.fdopen(slave, "w") as err:
+        console = Console(out=io.BytesIO(), err=err, env={}, stdin=io.StringIO("y\n"))
+        with pytest.raises(UsageError, match="no terminal to ask on"):
+            console.confirm("Sure?", yes=False)
+    os.close(master)
 
 
 def test_question_without_any_standard_input_is_refused():

@@ -6,15 +6,15 @@ import subprocess
 import sys
 
 import pytest
-from frame_processes import Terminal, command, environment, on_terminal, piped
+from frame_processes import Terminal, command, environment, here, on_terminal, piped
 from typer.main import get_command
 
 from aicluster_cli.cli.app import build
 
-HEAVY = set(
-    "rich pydantic pydantic_core yaml numpy pandas pyarrow duckdb sklearn scipy snowflake hdbscan wordllama filelock "
-    "threadpoolctl".split()
-)
+HEAVY = {
+    *("rich", "pydantic", "pydantic_core", "yaml", "numpy", "pandas", "pyarrow", "duckdb", "sklearn", "scipy"),
+    *("snowflake", "hdbscan", "wordllama", "filelock", "threadpoolctl"),
+}
 
 
 # --- exit codes and errors ---
@@ -46,7 +46,7 @@ def test_exit_code_and_lines_of_an_error(kind, code, lines):
     ],
 )
 def test_unexpected_failure_says_how_to_see_more(kind, message):
-    result = piped("fail", kind)
+    result = here("fail", kind)
     assert result.returncode == 1
     assert result.stderr.decode().splitlines() == [
         message,
@@ -56,11 +56,11 @@ def test_unexpected_failure_says_how_to_see_more(kind, message):
 
 @pytest.mark.parametrize("args", [["--debug", "fail", "bug"], ["fail", "usage", "--debug"], ["fail", "--debug"]])
 def test_traceback_only_with_debug(args):
-    result = piped(*args)
+    result = here(*args)
     text = result.stderr.decode()
     assert "Traceback (most recent call last)" in text
     assert text.splitlines()[-2].startswith("error: ")
-    assert "Traceback" not in piped(*[arg for arg in args if arg != "--debug"]).stderr.decode()
+    assert "Traceback" not in here(*[arg for arg in args if arg != "--debug"]).stderr.decode()
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_traceback_only_with_debug(args):
     ],
 )
 def test_usage_error_is_two_lines_with_the_help_to_ask_for(args, message, hint):
-    result = piped(*args)
+    result = here(*args)
     first, *_, last = result.stderr.decode().splitlines()
     assert result.returncode == 2
     assert first.startswith(f"error: {message}")
@@ -97,7 +97,7 @@ def test_usage_error_is_two_lines_with_the_help_to_ask_for(args, message, hint):
     ],
 )
 def test_usage_error_is_an_object_too_when_json_is_wanted(args, env):
-    result = piped(*args, env=env)
+    result = here(*args, env=env)
     document = json.loads(result.stdout)
     assert result.returncode == 2
     assert document["schema"] == "aicluster.error/1"
@@ -113,19 +113,19 @@ def test_usage_error_is_an_object_too_when_json_is_wanted(args, env):
     ],
 )
 def test_usage_error_is_no_object_when_json_is_not_wanted(args, env):
-    assert piped(*args, env=env).stdout == b""
+    assert here(*args, env=env).stdout == b""
 
 
 @pytest.mark.parametrize("kind", ["running", "bug"])
 def test_every_error_is_an_object_when_json_is_wanted(kind):
-    result = piped("fail", kind, "--json")
+    result = here("fail", kind, "--json")
     error = json.loads(result.stdout)["error"]
     assert set(error) == {"code", "message", "hint"}
     assert result.stderr.decode().startswith(f"error: {error['message']}\n")
 
 
 def test_errors_are_shown_with_q():
-    assert piped("-q", "fail", "usage").stderr.startswith(b"error: a bad flag")
+    assert here("-q", "fail", "usage").stderr.startswith(b"error: a bad flag")
 
 
 def test_error_naming_something_with_control_characters_cannot_steer_the_terminal():
@@ -174,6 +174,8 @@ def test_signal_that_the_parent_ignores_stays_ignored():
     )
     assert process.stderr.readline() == b"ready\n"
     process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGUSR1)
+    assert process.stderr.readline() == b"still here\n"
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 130

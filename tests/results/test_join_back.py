@@ -18,7 +18,9 @@ def _join(ids, source, table, batch_rows=2):
     """Join ``source`` in batches of a few rows, each with its ids."""
     batches = source.to_batches(max_chunksize=batch_rows)
     starts = range(0, len(ids), batch_rows)
-    pairs = ((pa.array(ids[start : start + batch_rows], pa.string()), b) for start, b in zip(starts, batches, strict=True))
+    pairs = (
+        (pa.array(ids[start : start + batch_rows], pa.string()), b) for start, b in zip(starts, batches, strict=True)
+    )
     return pa.Table.from_batches(join(pairs, table))
 
 

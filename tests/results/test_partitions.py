@@ -1,6 +1,7 @@
 import datetime
 from decimal import Decimal
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -18,7 +19,7 @@ NAN = float("nan")
         (pa.array(["b", "a"], pa.string_view()), [0, 1]),
         (pa.array([10, 9, None, 10]), [1, 0, 2, 1]),
         (pa.array([2.5, NAN, None, -0.0, 0.0, NAN]), [1, 2, 3, 0, 0, 2]),
-        (pa.array([1.5, NAN, NAN], pa.float16()), [0, 1, 1]),
+        (pa.array(np.array([1.5, NAN, NAN], np.float16)), [0, 1, 1]),
         (pa.array([True, False, None]), [1, 0, 2]),
         (pa.array([Decimal("1.50"), Decimal("1.5")]), [0, 0]),
         (pa.array([datetime.date(2025, 1, 2), datetime.date(2025, 1, 1)]), [1, 0]),

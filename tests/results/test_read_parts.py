@@ -42,6 +42,18 @@ def test_parts_are_read_in_the_order_of_their_names(run_folder, rows):
     assert tuple(table.column_names) == OUTPUT_NAMES
 
 
+def test_a_listing_in_another_order_makes_no_difference(run_folder, rows):
+    class Backwards(FolderFiles):
+        def list(self):
+            return super().list()[::-1]
+
+    run_folder.part(rows(["a"], BLOCK_ROWS=[2]), "a.parquet")
+    run_folder.part(rows(["b"], BLOCK_ROWS=[2]), "b.parquet")
+    run_folder.finish()
+    table = read_parts(Backwards(run_folder.root), run_folder.job, expected_rows=2, partition_column=None)
+    assert table.column("ROW_ID").to_pylist() == ["a", "b"]
+
+
 def test_the_columns_come_in_the_frozen_order_and_the_partition_last(run_folder, rows):
     table = rows(["a"], region=["north"])
     run_folder.part(table.select(table.column_names[::-1]))
@@ -303,9 +315,7 @@ def test_empty_parts_are_no_error(run_folder, rows):
 
 
 def test_details_are_split_off_by_partition(rows):
-    table = rows(
-        ["a", "b", "c"], region=["n", None, "n"], DETAILS=['{"k": [2, NaN]}', '{"inf": -Infinity}', None]
-    )
+    table = rows(["a", "b", "c"], region=["n", None, "n"], DETAILS=['{"k": [2, NaN]}', '{"inf": -Infinity}', None])
     rest, details = split_details(table)
     assert "DETAILS" not in rest.column_names
     assert rest.num_rows == 3

@@ -17,7 +17,7 @@ from aicluster_cli.platforms.base import Platform
 from aicluster_cli.platforms.local.doctor import local_checks
 from aicluster_cli.platforms.local.layout import Layout
 from aicluster_cli.platforms.local.registry import LocalRegistry
-from aicluster_cli.records import Check, ModelVersion, PlanStep, Registration, RunRecord
+from aicluster_cli.records import IDENTIFIER, Check, ModelVersion, PlanStep, Registration, RunRecord
 from aicluster_cli.results.parts import FolderFiles
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 RECORD = "run.json"
 ROWS = "rows.parquet"
 SOURCE = "source.parquet"
+_LONGEST = 250  # an id may have 255 characters, and so may a file's name, suffix included
 
 
 class LocalPlatform(Platform):
@@ -92,7 +93,7 @@ class LocalPlatform(Platform):
         _make(self._layout.locks)
         with self._lock(run_id):
             if overwrite and self.folder(run_id).exists():
-                shutil.rmtree(self.folder(run_id))
+                _remove(self.folder(run_id))
             yield
 
     def busy(self, run_id: str) -> bool:
@@ -154,7 +155,7 @@ class LocalPlatform(Platform):
                 raise RunError("there are no runs yet", hint="aicluster demo, or aicluster run kmeans --input FILE …")
             return newest
         folder = self.folder(run_id)
-        if not folder.is_dir():
+        if not IDENTIFIER.fullmatch(run_id) or not folder.is_dir():
             raise RunError(f"there is no run {run_id}", hint="aicluster runs lists them")
         try:
             return self._read(folder)
@@ -205,14 +206,21 @@ class LocalPlatform(Platform):
     def _lock(self, run_id: str, timeout: float = -1) -> FileLock:
         from filelock import FileLock
 
-        return FileLock(self._layout.locks / f"{run_id.casefold()}.lock", timeout=timeout)
+        return FileLock(self._layout.locks / f"{run_id.casefold()[:_LONGEST]}.lock", timeout=timeout)
 
     def _log(self, run_id: str) -> Path:
-        return self._layout.logs / f"{self.folder(run_id).name}.log"
+        return self._layout.logs / f"{self.folder(run_id).name[:_LONGEST]}.log"
 
 
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(folder, error) from error
+
+
+def _remove(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
     except OSError as error:
         raise output_error(folder, error) from error

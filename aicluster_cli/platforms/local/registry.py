@@ -53,7 +53,9 @@ class LocalRegistry:
                 have = ", ".join(found.version for found in versions) or "none"
                 raise ModelError(
                     f"{spec.name} has no version {version.upper()}; registered: {have}",
-                    hint=f"aicluster register {spec.info.alias} --version {version.upper()}",
+                    hint="choose one of these, or leave --version out"
+                    if versions
+                    else f"aicluster register {spec.info.alias} --version {version.upper()}",
                 )
             return _usable(named[0], spec)
         content = spec.content_hash()
@@ -81,14 +83,15 @@ class LocalRegistry:
         for found in reversed(versions):
             if found.content_hash == content and found.python == python_minor() and not found.problem:
                 return Registration(found, created=False)
-        taken = {found.version for found in versions}
+        taken = {path.name for path in (self._root / spec.name).glob("*")}
         if version is not None and version.upper() in taken:
             raise UsageError(
-                f"{spec.name} has a version {version.upper()} of other content",
+                f"{spec.name} has a version {version.upper()} already: of other content, of another Python, or broken",
                 hint="leave --version out, or choose another name",
             )
         name = version.upper() if version else next(free for free in _names() if free not in taken)
-        return self._build(spec, name, comment, package_version)
+        built = self._build(spec, name, comment, package_version)
+        return built or self.register(spec, version, comment, package_version)
 
     def drop(self, model: str, version: str | None) -> list[ModelVersion]:
         """Remove versions and return them.
@@ -103,10 +106,14 @@ class LocalRegistry:
             named = f"{model} {version.upper()}" if version else model
             raise ModelError(f"{named} is not registered", hint="aicluster models lists what is")
         for found in wanted:
-            shutil.rmtree(found.location)
+            try:
+                shutil.rmtree(found.location)
+            except OSError as error:
+                raise output_error(Path(found.location), error) from error
         return wanted
 
-    def _build(self, spec: ModelSpec, name: str, comment: str, package_version: str) -> Registration:
+    def _build(self, spec: ModelSpec, name: str, comment: str, package_version: str) -> Registration | None:
+        """Build a version aside and rename it into place; None if somebody took the name in the meantime."""
         from aicluster_cli.packaging.builder import build_artefact
 
         home = self._root / spec.name
@@ -133,8 +140,8 @@ class LocalRegistry:
             building.chmod(0o755)
             building.rename(home / name)
         except OSError as error:
-            if (home / name).exists():  # somebody registered it in the meantime
-                return self.register(spec, None, comment, package_version)
+            if (home / name).exists():
+                return None
             raise output_error(home / name, error) from error
         finally:
             shutil.rmtree(building, ignore_errors=True)
@@ -162,7 +169,7 @@ def _read(folder: Path) -> ModelVersion:
             problem=_problem(folder, label["files"]),
             **known,
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return ModelVersion(
             model=folder.parent.name,
             version=folder.name,
