@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from aicluster_cli.packaging.spec import ModelSpec
     from aicluster_cli.records import Check, ModelVersion, PlanStep, Registration, RunRecord
-    from aicluster_cli.results.parts import RunFiles
+    from aicluster_cli.stored import RunFiles
 
     OnEvent = Callable[[dict[str, Any]], None]
 

@@ -115,7 +115,7 @@ def _rank(tokens: _Tokens, numbers: npt.NDArray[np.int64]) -> list[list[int]]:
     mean_words = len(tokens.words) / len(sizes)
     score = frequency * np.log1p(mean_words / np.bincount(tokens.words))[words]
     is_single = (rows_with_word == 1) & (sizes[clusters] >= _LARGE_CLUSTER)
-    order = np.lexsort((words, -score, is_single, clusters))
+    order = np.lexsort((-score, is_single, clusters))  # stable: ties stay in alphabetical order, as the cells are
     ends = np.cumsum(np.bincount(clusters, minlength=len(sizes)))
     ranked: list[list[int]] = [own.tolist() for own in np.split(words[order], ends[:-1])]
     return ranked

@@ -5,66 +5,20 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any
 
 from aicluster_cli.clustering.schema import OUTPUT_COLUMNS, OUTPUT_NAMES, ColumnType
 from aicluster_cli.errors import RunError
 from aicluster_cli.results.partitions import group_rows, partition_column_of
 
 if TYPE_CHECKING:
-    import builtins
     from collections.abc import Sequence
-    from pathlib import Path
 
     import pyarrow as pa
 
+    from aicluster_cli.stored import RunFiles, StoredFile
+
 SUCCESS = "_SUCCESS"
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A file of a run: its name relative to the run's folder with ``/``, its bytes, when it was written (UTC)."""
-
-    name: str
-    size: int
-    modified: datetime
-
-
-class RunFiles(Protocol):
-    """The files of one run, wherever they are kept."""
-
-    def list(self) -> builtins.list[StoredFile]:
-        """Return every file of the run, in subfolders too, sorted by name."""
-        ...
-
-    def open(self, name: str) -> BinaryIO:
-        """Open a listed file for reading, seekable; raises OSError."""
-        ...
-
-
-@dataclass(frozen=True)
-class FolderFiles:
-    """The files of a run that is kept in a local folder."""
-
-    root: Path
-
-    def list(self) -> builtins.list[StoredFile]:
-        """Return every file below the folder, sorted by name; none if there is no such folder."""
-        found = []
-        for path in self.root.rglob("*"):
-            try:
-                status = path.stat()
-            except OSError:
-                continue  # gone since the folder was read, or a link to nowhere
-            if path.is_file():
-                modified = datetime.fromtimestamp(status.st_mtime, UTC)
-                found.append(StoredFile(path.relative_to(self.root).as_posix(), status.st_size, modified))
-        return sorted(found, key=lambda file: file.name)
-
-    def open(self, name: str) -> BinaryIO:
-        """Open the file for reading; raises OSError."""
-        return (self.root / name).open("rb")
 
 
 def read_parts(files: RunFiles, job: str, *, expected_rows: int | None, partition_column: str | None) -> pa.Table:
@@ -103,7 +57,7 @@ def read_parts(files: RunFiles, job: str, *, expected_rows: int | None, partitio
     return table
 
 
-def split_details(table: pa.Table) -> tuple[pa.Table, builtins.list[tuple[Any, dict[str, Any]]]]:
+def split_details(table: pa.Table) -> tuple[pa.Table, list[tuple[Any, dict[str, Any]]]]:
     """Return ``table`` without DETAILS, and what DETAILS says of each partition.
 
     Returns
@@ -134,7 +88,7 @@ class _Part:
     table: pa.Table
 
 
-def _list_parts(files: RunFiles, job: str) -> builtins.list[StoredFile]:
+def _list_parts(files: RunFiles, job: str) -> list[StoredFile]:
     folder = f"output/{job}/"
     own = {file.name.removeprefix(folder): file for file in files.list() if file.name.startswith(folder)}
     if SUCCESS not in own:

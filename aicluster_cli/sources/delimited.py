@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import sys
@@ -13,7 +14,8 @@ from pyarrow import csv as arrow_csv
 
 from aicluster_cli.errors import InputError
 from aicluster_cli.sources.files import no_rows, reading
-from aicluster_cli.sources.lines import scan_lines
+from aicluster_cli.sources.limits import MAX_BATCH_ROWS
+from aicluster_cli.sources.lines import record_blocks, scan_lines
 from aicluster_cli.sources.schemas import check_same
 
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
     from aicluster_cli.sources.files import Input, InputFile
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
-_BLOCK = 4 << 20
-_LONGEST = (1 << 31) - (1 << 20)  # Arrow counts the bytes of a block in 32 bits
+_LONGEST = 1 << 30  # Arrow counts the bytes of a block in 32 bits, with a sign
+_BLOCK_BYTES = 4 << 20
 
 
 class DelimitedTable:
@@ -38,7 +40,7 @@ class DelimitedTable:
     def __init__(self, source: Input) -> None:
         self._files = source.files
         self._delimiter = DELIMITERS[source.format]
-        self._blocks: dict[InputFile, int] = {}
+        self._sound: dict[InputFile, bool] = {}
         header = _header(self._files[0], self._delimiter)
         self.schema = pa.schema([pa.field(name, pa.string()) for name in header])
         for file in self._files[1:]:
@@ -49,58 +51,74 @@ class DelimitedTable:
         """Check encoding and quotes of every file, all the way through."""
         for file in self._files:
             facts = scan_lines(file, self._delimiter)
-            longest = facts.longest if facts.sound else check_rows(file, self._delimiter)
-            if longest > _LONGEST:
-                raise InputError(f"{file.label} has a row of {longest:,} bytes", hint="rows may have up to 2 GB")
-            self._blocks[file] = max(_BLOCK, longest + 2)
+            self._sound[file] = facts.sound
+            if not facts.sound:
+                check_rows(file, self._delimiter)
+            elif facts.longest > _LONGEST:
+                raise InputError(f"{file.label} has a row of {facts.longest:,} bytes", hint="rows may have up to 1 GB")
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows of all files in order; a block of text becomes a batch."""
         for file in self._files:
+            yield from self._parsed(file) if self._sound.get(file) else self._stepped(file)
+
+    def _parsed(self, file: InputFile) -> Iterator[pa.RecordBatch]:
+        # Arrow's own cutting of a stream into blocks errs where a quoted cell lies across two of them (it refuses good
+        # rows before 20, and drops the \n of a \r\n in 26), so it gets whole records, a block at a time.
+        blocks = (block for block in record_blocks(file, self._delimiter) if block.strip(b"\r\n"))
+        for number, block in enumerate(blocks):
             try:
-                yield from self._batches_of(file)
-            except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+                table = self._parse(block, with_header=number == 0)
+            except pa.ArrowInvalid as error:
                 check_rows(file, self._delimiter)
                 raise InputError(f"{file.label} cannot be read as {file.format}: {error}") from error
+            yield from table.to_batches()
 
-    def _batches_of(self, file: InputFile) -> Iterator[pa.RecordBatch]:
-        block = self._blocks.get(file, _BLOCK)
-        stream: Any = file.open()
-        with stream:
-            try:
-                reader = arrow_csv.open_csv(
-                    stream,
-                    # Threads read ahead, which costs memory and gains nothing where every cell stays text.
-                    read_options=arrow_csv.ReadOptions(block_size=block, use_threads=False),
-                    parse_options=arrow_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True),
-                    convert_options=arrow_csv.ConvertOptions(
-                        column_types={name: pa.string() for name in self.schema.names},
-                        null_values=[],
-                        strings_can_be_null=False,
-                    ),
-                )
-            except pa.ArrowInvalid as error:
-                if "Empty CSV file" in str(error):  # a header without a line end after it
-                    return
-                raise
-            with reader:
-                while True:
-                    with reading(file):
-                        batch = next(reader, None)
-                    if batch is None:
-                        return
-                    yield batch
+    def _parse(self, block: bytes, *, with_header: bool) -> pa.Table:
+        # The mark is for Arrow to drop, which else would drop one that belongs to the first cell.
+        data = b"".join([codecs.BOM_UTF8, block, b"\n"])
+        names = self.schema.names
+        stream: Any = pa.BufferReader(data)
+        return arrow_csv.read_csv(
+            stream,
+            read_options=arrow_csv.ReadOptions(
+                block_size=len(data) + 1, use_threads=False, column_names=None if with_header else names
+            ),
+            parse_options=arrow_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types={name: pa.string() for name in names}, null_values=[], strings_can_be_null=False
+            ),
+        )
+
+    def _stepped(self, file: InputFile) -> Iterator[pa.RecordBatch]:
+        """Read row by row, as Python does, what has quotes inside unquoted cells; ``verify`` has found it sound."""
+        held: list[list[str]] = []
+        size = 0
+        with _rows(file, self._delimiter) as rows:
+            filled = (row for row in rows if row)
+            next(filled, None)
+            for row in filled:
+                held.append(row)
+                size += sum(map(len, row))
+                if len(held) == MAX_BATCH_ROWS or size > _BLOCK_BYTES:
+                    yield self._batch(held)
+                    held, size = [], 0
+        if held:
+            yield self._batch(held)
+
+    def _batch(self, rows: list[list[str]]) -> pa.RecordBatch:
+        columns = [pa.array(cells, pa.string()) for cells in zip(*rows, strict=True)]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
 
-def check_rows(file: InputFile, delimiter: str) -> int:
-    """Read ``file`` row by row, slowly, to find what is wrong where; return a bound on its longest row, in bytes.
+def check_rows(file: InputFile, delimiter: str) -> None:
+    """Read ``file`` row by row, slowly, to find what is wrong where.
 
     Raises
     ------
     InputError
         Naming the line of the first row with a stray or unclosed quote, or with more or fewer cells than the header.
     """
-    longest = 0
     width = None
     with _rows(file, delimiter) as rows:
         end = 0
@@ -111,11 +129,8 @@ def check_rows(file: InputFile, delimiter: str) -> int:
                 if row and len(row) != width:
                     raise _ragged(file, end + 1, len(row), width or 0)
                 end = rows.line_num
-                # At most four bytes a character, a doubled quote counting as two.
-                longest = max(longest, sum(8 * len(cell) + 3 for cell in row))
         except csv.Error as error:
             raise _bad_quote(file, end + 1, rows.line_num, error) from error
-    return longest
 
 
 def _header(file: InputFile, delimiter: str) -> list[str]:

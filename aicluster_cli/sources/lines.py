@@ -63,6 +63,20 @@ def scan_lines(file: InputFile, delimiter: str | None = None) -> LineFacts:
     return records.facts()
 
 
+def record_blocks(file: InputFile, delimiter: str) -> Iterator[bytes]:
+    """Yield the bytes of ``file``, whose quotes are sound, in blocks that end where a record ends."""
+    records = _Records(delimiter)
+    held: list[bytes] = []
+    for number, chunk in enumerate(_chunks(file)):
+        data = chunk.removeprefix(codecs.BOM_UTF8) if number == 0 else chunk
+        end = records.feed(data)
+        if end:
+            yield b"".join([*held, data[:end]])
+            held = []
+        held.append(data[end:])
+    yield b"".join(held)
+
+
 def _chunks(file: InputFile) -> Iterator[bytes]:
     with file.open() as stream:
         while chunk := _read(file, stream, CHUNK):
@@ -132,9 +146,10 @@ class _Records:
         self._longest = 0
         self._sound = True
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes) -> int:
+        """Take the next chunk and return where in it the last record ends that ends there, 0 if none does."""
         if not chunk:
-            return
+            return 0
         data = np.frombuffer(chunk, dtype=np.uint8)
         ends = np.flatnonzero((data == _NEWLINE) | (data == _RETURN))
         if self._delimiter is not None:
@@ -148,6 +163,7 @@ class _Records:
             self._record_start = self._offset + int(ends[-1]) + 1
         self._offset += len(data)
         self._previous = int(data[-1])
+        return int(ends[-1]) + 1 if len(ends) else 0
 
     def facts(self) -> LineFacts:
         longest = max(self._longest, self._offset - self._record_start)

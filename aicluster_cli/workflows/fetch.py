@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from aicluster_cli.records import RunRecord
-    from aicluster_cli.results.parts import StoredFile
     from aicluster_cli.results.summary import ClusterSummary
+    from aicluster_cli.stored import StoredFile
     from aicluster_cli.workflows.context import Context
 
 

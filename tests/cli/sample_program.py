@@ -152,6 +152,7 @@ def build() -> typer.Typer:
         add_command(cli, command, panel="More")
     models = group("The registered models.", callback=list_models)
     add_command(models, show)
+    add_command(models, table)
     add_command(cli, models, "models")
     empty = group("Profiles.")
     add_command(empty, show)

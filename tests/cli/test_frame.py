@@ -1,15 +1,22 @@
 """Exit codes, errors, signals and help of the program as a process; and what loading its help costs."""
 
+import io
 import json
 import signal
 import subprocess
 import sys
+from typing import Annotated
 
 import pytest
+import typer
 from frame_processes import Terminal, command, environment, here, on_terminal, piped
 from typer.main import get_command
 
 from aicluster_cli.cli.app import build
+from aicluster_cli.cli.console import Console
+from aicluster_cli.cli.groups import add_command, root_group
+from aicluster_cli.cli.main import run
+from aicluster_cli.cli.options import App, common_options
 
 HEAVY = {
     *("rich", "pydantic", "pydantic_core", "yaml", "numpy", "pandas", "pyarrow", "duckdb", "sklearn", "scipy"),
@@ -157,6 +164,22 @@ def test_interrupt_with_json_is_an_object():
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert json.loads(out)["error"]["code"] == "interrupted"
+
+
+def test_interrupt_while_the_line_is_parsed_is_told_too(tmp_path):
+    def interrupted(value: str) -> str:
+        raise KeyboardInterrupt
+
+    @common_options()
+    def go(app: App, word: Annotated[str, typer.Argument(callback=interrupted)]) -> None:
+        """Go."""
+
+    cli = root_group("X", version=lambda: "1")
+    add_command(cli, go)
+    err = io.StringIO()
+    console = Console(out=io.BytesIO(), err=err, env={})
+    assert run(["go", "x"], console=console, env={}, cwd=tmp_path, cli=cli) == 130
+    assert err.getvalue() == "error: interrupted\n"
 
 
 def test_ctrl_c_while_a_bar_is_shown_gives_the_terminal_back():

@@ -113,6 +113,10 @@ def test_extra_format_is_for_the_command_that_offers_it():
     assert refused("--format", "jsonl", "settings")[0].endswith("got 'jsonl'")
 
 
+def test_group_does_not_judge_the_format_that_its_command_offers():
+    assert here("models", "--format", "jsonl", "table").stdout.startswith(b'{"RUN"')
+
+
 @pytest.mark.parametrize(
     ("value", "args", "wanted"),
     [

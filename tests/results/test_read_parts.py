@@ -7,7 +7,8 @@ import pytest
 
 from aicluster_cli.clustering.schema import OUTPUT_NAMES
 from aicluster_cli.errors import RunError
-from aicluster_cli.results.parts import FolderFiles, read_parts, split_details
+from aicluster_cli.results.parts import read_parts, split_details
+from aicluster_cli.stored import FolderFiles
 
 NAN = float("nan")
 

@@ -25,13 +25,15 @@ def written(rows, dialect="excel", quoting=csv.QUOTE_MINIMAL, lineterminator="\r
     return target.getvalue().encode()
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_hostile_cells_written_by_python_come_back_verbatim(tmp_path, open_input, seed):
+@pytest.mark.parametrize("seed", range(60))
+def test_hostile_cells_written_by_python_come_back_verbatim(tmp_path, open_input, monkeypatch, seed):
     draw = random.Random(seed)
+    # Small blocks too, so that cells and line ends lie across their borders.
+    monkeypatch.setattr("aicluster_cli.sources.lines.CHUNK", draw.choice([1, 7, 100, 5000, 4 << 20]))
     form, dialect = draw.choice([("csv", "excel"), ("tsv", "excel-tab")])
     width = draw.randint(1, 6)
     header = ["text", *(f"column {draw.choice(HOSTILE)[:9]}{index}".replace("\0", "") for index in range(1, width))]
-    rows = [[draw.choice(HOSTILE) for _ in header] for _ in range(draw.choice([1, 50, 3000]))]
+    rows = [[draw.choice(HOSTILE) for _ in header] for _ in range(draw.choice([1, 20, 200]))]
     # Not minimal quoting with \n alone: Python then leaves a lone \r unquoted, and reads it back as a line end itself.
     quoting, end = draw.choice([(csv.QUOTE_MINIMAL, "\r\n"), (csv.QUOTE_ALL, "\n"), (csv.QUOTE_ALL, "\r\n")])
     data = written([header, *rows], dialect, quoting, end)
@@ -92,6 +94,24 @@ def test_a_quote_inside_an_unquoted_cell_belongs_to_it(tmp_path, read_rows):
 def test_the_last_line_needs_no_end(tmp_path, read_rows):
     (tmp_path / "a.csv").write_bytes(b'id,text\n1,a\n2,"b"')
     assert [row["text"] for row in read_rows(tmp_path / "a.csv")] == ["a", "b"]
+
+
+def test_stray_quotes_among_hostile_cells_come_back_as_python_reads_them(tmp_path, open_input):
+    draw = random.Random(2)
+    tame = [cell for cell in HOSTILE if not set(cell) & set('",\r\n') or cell == '"']
+    strays = ['5" pipe', 'a""b', 'it\'s 6" or more"', 'x"', *tame[:-1]]
+    lines = [f"{index},{draw.choice(strays)}" for index in range(30_000)]
+    data = "\n".join(["id,text", *(line for line in lines if not line.endswith(',"'))]) + "\n"
+    (tmp_path / "a.csv").write_bytes(data.encode())
+    expected = list(csv.DictReader(io.StringIO(data, newline="")))
+    batches = list(open_input(tmp_path / "a.csv").batches())
+    assert [row for batch in batches for row in batch.to_pylist()] == expected
+    assert max(batch.num_rows for batch in batches) <= MAX_BATCH_ROWS
+
+
+def test_megabytes_of_blank_lines_before_the_header_do_not_matter(tmp_path, read_rows):
+    (tmp_path / "a.csv").write_bytes(b"\n" * 5_000_000 + b"text\na\n")
+    assert read_rows(tmp_path / "a.csv") == [{"text": "a"}]
 
 
 def test_a_column_may_have_no_name(tmp_path, read_rows):

@@ -18,7 +18,7 @@ from aicluster_cli.platforms.local.doctor import local_checks
 from aicluster_cli.platforms.local.layout import Layout
 from aicluster_cli.platforms.local.registry import LocalRegistry
 from aicluster_cli.records import IDENTIFIER, Check, ModelVersion, PlanStep, Registration, RunRecord
-from aicluster_cli.results.parts import FolderFiles
+from aicluster_cli.stored import FolderFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
