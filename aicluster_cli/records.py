@@ -89,10 +89,13 @@ class RunRecord:
         """
         if not isinstance(values, dict) or values.get("schema") != RECORD_SCHEMA:
             raise ValueError(f"not a run record of schema {RECORD_SCHEMA}")
+        for key in ("run_id", "model", "created"):
+            if not isinstance(values.get(key, ""), str):
+                raise ValueError(f"{key} of the run record is not text")
         try:
             source = SourceRecord(**_known(SourceRecord, values["source"]))
             return cls(**{**_known(cls, values), "source": source})
-        except (TypeError, KeyError) as error:
+        except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"incomplete run record: {error}") from error
 
     def request(self) -> dict[str, Any]:

@@ -59,6 +59,12 @@ def test_record_that_lacks_a_key_is_refused_by_its_name(key: str) -> None:
         RunRecord.from_json(values)
 
 
+@pytest.mark.parametrize("damage", [{"source": "a.csv"}, {"created": 3}, {"run_id": None}, {"model": ["x"]}])
+def test_record_with_values_of_other_kinds_is_refused(damage: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="run record"):
+        RunRecord.from_json({**record().to_json(), **damage})
+
+
 def test_source_without_a_name_is_refused() -> None:
     values = record().to_json()
     del values["source"]["name"]

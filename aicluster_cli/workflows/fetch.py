@@ -46,12 +46,11 @@ def finished_run(context: Context, run_id: str | None) -> RunRecord:
     record = context.platform.find_run(run_id)
     if record.status == "running":
         raise StillRunningError(f"the run {record.run_id} is still running", hint=f"aicluster status {record.run_id}")
-    if record.status != "done":
+    if record.status == "interrupted":
+        raise RunError(f"the run {record.run_id} was interrupted", hint=f"run it again with --run-id {record.run_id}")
+    if record.status == "failed":
         why = f": {record.error['message']}" if record.error else ""
-        raise RunError(
-            f"the run {record.run_id} has {record.status}{why}".replace("has interrupted", "was interrupted"),
-            hint=f"aicluster logs {record.run_id}",
-        )
+        raise RunError(f"the run {record.run_id} has failed{why}", hint=f"aicluster logs {record.run_id}")
     return record
 
 

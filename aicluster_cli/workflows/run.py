@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from aicluster_cli.errors import AiclusterError, BadRowsError, RunError, UsageError
+from aicluster_cli.errors import AiclusterError, BadRowsError, InterruptedRunError, RunError, UsageError
 from aicluster_cli.packaging.spec import ModelSpec, spec_for
 from aicluster_cli.records import IDENTIFIER, ModelVersion, RunRecord, SourceRecord, now
 from aicluster_cli.workflows.context import reader_versions
@@ -284,8 +284,13 @@ def _complete(record: RunRecord, summary: RunSummary, seconds: float) -> None:
 
 def _fail(context: Context, record: RunRecord, error: BaseException, seconds: float) -> None:
     record.status = "failed" if isinstance(error, Exception) else "interrupted"
-    message = error.message if isinstance(error, AiclusterError) else f"{type(error).__name__}: {error}"
-    record.error = {"code": getattr(error, "code", "failed"), "message": message}
+    told = error if isinstance(error, AiclusterError) else None
+    if record.status == "interrupted":
+        told = InterruptedRunError("interrupted")
+    record.error = {
+        "code": told.code if told else AiclusterError.code,
+        "message": told.message if told else f"{type(error).__name__}: {error}",
+    }
     record.finished = now()
     record.seconds = round(seconds, 3)
     _discard_input(context, record)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from e2e_tools import PATIENCE, Project, Running, Terminal, clean_environment, command, processes
-from sample_tables import VECTOR_ARGS, texts, vectors, write_csv
+from sample_tables import VECTOR_ARGS, texts, write_csv
 
 ROWS = 3000
 # The best of a thousand restarts takes minutes: no signal comes too late.
@@ -79,10 +79,11 @@ def test_signal_while_clustering(many, number):
     assert not (many.folder / "out.csv").exists()
     assert nothing_half_written(many)
     record = many.record("R1")
-    assert (record.status, record.error["code"]) == ("interrupted", "failed")
+    assert (record.status, record.error) == ("interrupted", {"code": "interrupted", "message": "interrupted"})
     assert record.finished
     fetched = many("fetch", "R1")
-    assert (fetched.code, fetched.errors[0].startswith("error: the run R1 was interrupted")) == (1, True)
+    assert fetched.code == 1
+    assert fetched.errors == ["error: the run R1 was interrupted", "hint: run it again with --run-id R1"]
     if number == signal.SIGINT:
         again = many("run", *VECTOR_ARGS, "--input", "many.csv", "--run-id", "R1", "--output", "out.csv").succeeded()
         assert "finished already" not in again.err
@@ -108,7 +109,7 @@ def test_killed_process_takes_the_clustering_with_it(many):
         running.finish()
         assert gone(child)
     assert many("status", "R1", "--json").succeeded().json["status"] == "interrupted"
-    assert many("fetch", "R1").errors == ["error: the run R1 was interrupted", "hint: aicluster logs R1"]
+    assert many("fetch", "R1").errors == ["error: the run R1 was interrupted", "hint: run it again with --run-id R1"]
     assert not many.run_folder("R1").joinpath("output").exists()
 
 
@@ -151,8 +152,8 @@ def limited(project: Project, limit: int, *args: str):
 
 
 def test_no_room_for_the_parts(many):
-    write_csv(many.folder / "small.csv", long_ids())
-    args = ("run", *VECTOR_ARGS, "--input", "small.csv", "--no-keep-inputs", "--run-id", "R1", "--output", "out.csv")
+    # Two numbers of float32 go in for each row, and more than two of float64 come out.
+    args = ("run", *VECTOR_ARGS, "--input", "many.csv", "--no-keep-inputs", "--run-id", "R1", "--output", "out.csv")
     result = limited(many, 40_000, *args)
     assert (result.code, result.out) == (1, b"")
     error, hint = result.errors
@@ -163,17 +164,12 @@ def test_no_room_for_the_parts(many):
     assert not (many.folder / "out.csv").exists()
 
 
-def long_ids():
-    """Rows whose input takes less room than their output: two numbers in, and more out."""
-    chance = random.Random(1)
-    return ({"id": str(n), "embedding": str([chance.random(), chance.random()])} for n in range(2000))
-
-
 def test_no_room_for_the_input(many):
     args = ("run", *VECTOR_ARGS, "--input", "many.csv", "--run-id", "R1", "--output", "out.csv")
     result = limited(many, 9_000, *args)
     assert (result.code, result.out) == (1, b"")
-    assert "input/rows.parquet is larger than the file size limit allows" in result.errors[0]
+    assert ".parquet is larger than the file size limit allows" in result.errors[0]
+    assert f"{many.run_folder('R1')}/input/" in result.errors[0]
     assert many.record("R1").status == "failed"
     assert nothing_half_written(many)
     assert not (many.folder / "out.csv").exists()
@@ -222,15 +218,11 @@ def tiny_disk(tmp_path: Path):
 
 
 def test_output_on_a_full_disk(vectors_copy, tiny_disk):
-    (tiny_disk / "filler").write_bytes(bytes(60_000))
-    result = vectors_copy("fetch", "vectors", "--format", "csv", "--output", tiny_disk / "out.csv")
-    if result.code == 0:  # so small an output fits: fill up what is left
-        (tiny_disk / "out.csv").unlink()
-        fill(tiny_disk)
-        result = vectors_copy("fetch", "vectors", "--output", tiny_disk / "out.csv")
+    fill(tiny_disk)
+    result = vectors_copy("fetch", "vectors", "--output", tiny_disk / "out.csv")
     assert result.code == 1
     assert result.errors[0].startswith(f"error: no space left on the disk of {tiny_disk / 'out.csv'}")
-    assert not list(tiny_disk.glob(".*")) + list(tiny_disk.glob("out*"))
+    assert [path.name for path in tiny_disk.iterdir()] == ["rest"]
 
 
 def fill(disk: Path) -> None:
@@ -240,7 +232,6 @@ def fill(disk: Path) -> None:
 
 
 def test_store_on_a_full_disk(many, tiny_disk):
-    profile = many.folder / "aicluster.yaml"
     many.root.joinpath("stage").symlink_to(tiny_disk)
     fill(tiny_disk)
     result = many("run", *VECTOR_ARGS, "--input", "many.csv", "--run-id", "R1", "--output", "out.csv")
@@ -250,7 +241,6 @@ def test_store_on_a_full_disk(many, tiny_disk):
     assert not [path for path in many.run_folder("R1").rglob("*") if path.is_file()]
     assert not (many.folder / "out.csv").exists()
     assert many("runs", "--json").succeeded().json["runs"] == []
-    assert profile.exists()
 
 
 def test_registry_on_a_full_disk(project, tiny_disk):
@@ -294,7 +284,3 @@ def test_reader_that_has_gone_is_no_failure(vectors):
 def test_no_process_is_left_behind():
     ours = os.getpid()
     assert [pid for pid, (parent, _) in processes().items() if parent == ours] == []
-
-
-def test_vectors_are_small():
-    assert len(vectors()) == 36
