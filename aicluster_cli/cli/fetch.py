@@ -7,7 +7,7 @@ import typer
 
 from aicluster_cli.cli.options import App, common_options, completer
 from aicluster_cli.cli.session import connect, run_ids
-from aicluster_cli.cli.tables import say_outcome, show_clusters, stream_rows
+from aicluster_cli.cli.tables import moment, say_outcome, show_clusters, stream_rows
 
 if TYPE_CHECKING:
     from aicluster_cli.workflows.context import Context
@@ -45,7 +45,8 @@ def _list(app: App, context: "Context", run: str | None) -> None:
     record, files = list_files(context, run)
     found = [{"name": file.name, "size": file.size, "modified": file.modified.isoformat()} for file in files]
     document = {"schema": "aicluster.files/1", "run_id": record.run_id, "status": record.status, "files": found}
-    app.console.data_table(["NAME", "SIZE", "MODIFIED"], [tuple(file.values()) for file in found], document=document)
+    rows = [(file["name"], file["size"], moment(app, str(file["modified"]))) for file in found]
+    app.console.data_table(["NAME", "SIZE", "MODIFIED"], rows, document=document)
     app.console.info(f"run {record.run_id} ({record.status}): {context.platform.location(record.run_id)}")
 
 

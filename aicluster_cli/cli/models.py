@@ -7,6 +7,7 @@ import typer
 
 from aicluster_cli.cli.options import App, common_options, completer
 from aicluster_cli.cli.session import connect, model_names
+from aicluster_cli.cli.tables import moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +98,14 @@ def drop(
 
 def _list(app: App, found: "Sequence[ModelVersion]") -> None:
     rows = [
-        (item.model, item.version, item.python, item.created, item.content_hash[:12], item.problem or item.comment)
+        (
+            item.model,
+            item.version,
+            item.python,
+            moment(app, item.created),
+            item.content_hash[:12],
+            item.problem or item.comment,
+        )
         for item in found
     ]
     document = {"schema": "aicluster.models/1", "models": [asdict(item) for item in found]}

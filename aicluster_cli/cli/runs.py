@@ -6,6 +6,10 @@ import typer
 
 from aicluster_cli.cli.options import App, common_options, completer
 from aicluster_cli.cli.session import connect, run_ids
+from aicluster_cli.cli.tables import moment
+
+_KEYS = ("run_id", "model", "version", "status", "rows", "clusters", "outliers", "bad_rows", "created", "seconds")
+_SHORT_KEYS = ("run_id", "model", "status", "rows", "clusters", "outliers", "created")
 
 _Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.", autocompletion=completer(run_ids))]
 
@@ -14,11 +18,12 @@ _Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.", autoco
 def runs(app: App) -> None:
     """List the runs, newest first."""
     records = connect(app).platform.runs()
-    keys = ("run_id", "model", "version", "status", "rows", "clusters", "outliers", "bad_rows", "created", "seconds")
-    found = [{key: getattr(record, key) for key in keys} for record in records]
+    found = [{key: getattr(record, key) for key in _KEYS} for record in records]
+    keys = _SHORT_KEYS if app.console.data_is_terminal else _KEYS
+    shown = [{**run, "created": moment(app, run["created"])} for run in found]
     app.console.data_table(
         [key.replace("_", " ").upper() for key in keys],
-        [tuple(run.values()) for run in found],
+        [[run[key] for key in keys] for run in shown],
         document={"schema": "aicluster.runs/1", "runs": found},
     )
     if not found:

@@ -67,3 +67,8 @@ def stream_rows(app: App, rows: Rows, record: RunRecord) -> None:
 
     forms: dict[str, StreamForm] = {"json": "json", "jsonl": "jsonl"}
     write(rows.batches, rows.schema, app.console.data_stream(), forms.get(app.format, "csv"), header(record))
+
+
+def moment(app: App, iso: str) -> str:
+    """Return a point in time to the minute on a terminal, in full in a pipe; UTC."""
+    return iso[:16].replace("T", " ") if app.console.data_is_terminal else iso

@@ -164,7 +164,7 @@ def _new_record(
 
 def _new_run_id(model: str) -> str:
     stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
-    return f"{model.removeprefix('AI_CLUSTER_')}_{stamp}_{secrets.token_hex(3).upper()}"
+    return f"{model.removeprefix('AI_CLUSTER_')}_{stamp}_{secrets.token_hex(2)[:3].upper()}"
 
 
 def _finished_before(context: Context, record: RunRecord, source: Source) -> RunRecord | None:

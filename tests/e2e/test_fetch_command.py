@@ -160,25 +160,18 @@ def test_run_whose_record_is_broken(stored):
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "said"),
+    ("status", "error", "said", "hint"),
     [
-        (
-            "failed",
-            {"code": "job_failed", "message": "clustering failed: E: no"},
-            "has failed: clustering failed: E: no",
-        ),
-        ("interrupted", None, "was interrupted"),
-        ("running", None, "was interrupted"),  # its process is gone, and could not say so
+        ("failed", {"code": "job_failed", "message": "E: no"}, "has failed: E: no", "aicluster logs vectors"),
+        ("interrupted", None, "was interrupted", "run it again with --run-id vectors"),
+        ("running", None, "was interrupted", "run it again with --run-id vectors"),  # its process is gone
     ],
 )
-def test_run_that_has_not_finished(stored, status, error, said):
+def test_run_that_has_not_finished(stored, status, error, said, hint):
     path = stored.folder / "run.json"
     record = json.loads(path.read_text()) | {"status": status, "error": error}
     path.write_text(json.dumps(record))
-    assert refused(stored, "vectors") == [
-        f"error: the run vectors {said}",
-        "hint: aicluster logs vectors",
-    ]
+    assert refused(stored, "vectors") == [f"error: the run vectors {said}", f"hint: {hint}"]
 
 
 # --- damaged folders ---
