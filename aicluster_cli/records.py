@@ -91,7 +91,7 @@ class RunRecord:
             raise ValueError(f"not a run record of schema {RECORD_SCHEMA}")
         for key in ("run_id", "model", "created"):
             if not isinstance(values.get(key, ""), str):
-                raise ValueError(f"{key} of the run record is not text")
+                raise ValueError(f"{key} of the run record is not text")  # noqa: TRY004 - a damaged file, not a call
         try:
             source = SourceRecord(**_known(SourceRecord, values["source"]))
             return cls(**{**_known(cls, values), "source": source})

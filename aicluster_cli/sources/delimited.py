@@ -63,8 +63,8 @@ class DelimitedTable:
             yield from self._parsed(file) if self._sound.get(file) else self._stepped(file)
 
     def _parsed(self, file: InputFile) -> Iterator[pa.RecordBatch]:
-        # Arrow's own cutting of a stream into blocks errs where a quoted cell lies across two of them (it refuses good
-        # rows before 20, and drops the \n of a \r\n in 26), so it gets whole records, a block at a time.
+        # Arrow drops the \n of a quoted \r\n that lies across two of its blocks (seen in 19 to 26), so it gets blocks
+        # of whole records, one at a time.
         blocks = (block for block in record_blocks(file, self._delimiter) if block.strip(b"\r\n"))
         for number, block in enumerate(blocks):
             try:
@@ -91,7 +91,7 @@ class DelimitedTable:
         )
 
     def _stepped(self, file: InputFile) -> Iterator[pa.RecordBatch]:
-        """Read row by row, as Python does, what has quotes inside unquoted cells; ``verify`` has found it sound."""
+        """Read with Python's parser what Arrow's could get wrong; ``verify`` has been through it."""
         held: list[list[str]] = []
         size = 0
         with _rows(file, self._delimiter) as rows:

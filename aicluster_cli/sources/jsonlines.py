@@ -64,6 +64,7 @@ class JsonLinesTable:
     """
 
     def __init__(self, source: Input, spec: SourceSpec, spool: Path) -> None:
+        self._name = source.name
         self._files = source.files
         longest = max(scan_lines(file).longest for file in self._files)
         if longest >= _LARGEST_OBJECT:
@@ -130,7 +131,7 @@ class JsonLinesTable:
                 FROM (SELECT json, json_keys(json) AS keys {lists if kinds else ""} FROM {self._lines})"""  # noqa: S608
         ).fetchone() or (0, True)
         if rows == 0:
-            raise no_rows(self._files[0].label, "it holds only blank lines")
+            raise no_rows(self._name, "it holds only blank lines")
         if not sound:
             raise self._fault(ValueError("a line is not one JSON object with each key once"))
         types = {name: _type_of(set(kinds or ())) for name, kinds in zip(open_names, found, strict=True)}
@@ -159,7 +160,7 @@ def _check_lines(file: InputFile) -> None:
     with stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="\n") as text, reading(file):
         for number, line in enumerate(text, 1):
             if line.strip(" \t\r\n"):
-                _check_line(file, number, line)
+                _check_line(file, number, line.rstrip("\r\n"))
 
 
 def _check_line(file: InputFile, number: int, line: str) -> None:
@@ -169,8 +170,9 @@ def _check_line(file: InputFile, number: int, line: str) -> None:
         value = json.loads(line, object_pairs_hook=_Pairs, parse_int=str, parse_float=str)
     except RecursionError:
         return
-    except ValueError as error:
-        raise InputError(f"{where}: not JSON: {error}", hint=_one_object_a_line(file, number, line)) from error
+    except json.JSONDecodeError as error:
+        said = f"{error.msg} (column {error.colno})"
+        raise InputError(f"{where}: not JSON: {said}", hint=_one_object_a_line(file, number, line)) from error
     if not isinstance(value, _Pairs):
         raise InputError(f"{where}: not a JSON object", hint=_one_object_a_line(file, number, line))
     keys = [key for key, _ in value]

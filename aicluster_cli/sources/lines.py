@@ -31,7 +31,11 @@ _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass(frozen=True)
 class LineFacts:
-    """``longest`` record in bytes; ``sound`` is False where a quote stands at a place no CSV writer puts one."""
+    """What the lines of a file are like.
+
+    ``longest`` is the longest record, in bytes; ``sound`` is False where a quote stands at a place no CSV writer puts
+    one, and where there is a NUL byte, near which Arrow's parser overlooks delimiters (seen in 19 to 25).
+    """
 
     longest: int
     sound: bool
@@ -154,7 +158,7 @@ class _Records:
         ends = np.flatnonzero((data == _NEWLINE) | (data == _RETURN))
         if self._delimiter is not None:
             quotes = np.flatnonzero(data == _QUOTE)
-            self._sound = self._sound and self._are_sound(data, quotes)
+            self._sound = self._sound and b"\0" not in chunk and self._are_sound(data, quotes)
             ends = ends[(np.searchsorted(quotes, ends) + self._quotes) % 2 == 0]
             self._quotes += len(quotes)
         if len(ends):

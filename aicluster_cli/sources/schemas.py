@@ -145,17 +145,17 @@ def _absent(schema: pa.Schema, column: str, role: str, name: str) -> InputError:
     close = [by_case[key] for key in difflib.get_close_matches(column.casefold(), list(by_case), n=3)]
     hint = f"did you mean {' or '.join(close)}?" if close else f"name one of its columns with --{_flag(role)}"
     if len(names) == 1:
-        hint = _other_delimiter(names[0]) or hint
+        hint = _other_delimiter(names[0], name) or hint
     return InputError(f"{name} has no column {column}; its columns are {shown}", hint=hint)
 
 
-def _other_delimiter(header: str) -> str:
+def _other_delimiter(header: str, name: str) -> str:
     if "\t" in header:
         return "the cells seem to be separated by tabs: say --input-format tsv"
     sign = next((sign for sign in ";|" if sign in header), None)
     if sign is None:
         return ""
-    return f"the cells seem to be separated by {sign}: read it with --query \"FROM read_csv('…', delim='{sign}')\""
+    return f"the cells seem to be separated by {sign}: use --query \"FROM read_csv('{name}', delim='{sign}')\" instead"
 
 
 def _flag(role: str) -> str:

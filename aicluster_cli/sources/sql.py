@@ -117,7 +117,10 @@ def _check_statement(connection: duckdb.DuckDBPyConnection, query: str) -> None:
     try:
         statements = connection.extract_statements(query)
     except duck.ERRORS as error:
-        raise UsageError(f"the query is not SQL that DuckDB reads: {duck.message(error)}") from error
+        raise UsageError(
+            f"the query is not SQL that DuckDB reads: {duck.message(error)}",
+            hint="texts and files stand in single quotes, names of columns in double quotes",
+        ) from error
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         found = "no statement" if not statements else ", ".join(statement.type.name for statement in statements)
         raise UsageError(

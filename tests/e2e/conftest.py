@@ -12,6 +12,7 @@ import pytest
 import sample_tables
 from e2e_tools import Project, Result
 from filelock import FileLock
+from network_watch import watched, without_network
 
 
 @dataclass(frozen=True)
@@ -92,13 +93,21 @@ def ready(tmp_path: Path, models: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def tickets(shared: Shared, models: Path) -> Ran:
-    """Texts of a CSV file with ids such as 007, one of them blank; the number of clusters is chosen."""
+    """Texts of a CSV file with ids such as 007, one of them blank; the number of clusters is chosen.
+
+    There is no network for it, and whoever looks for one is noted.
+    """
 
     def make(folder: Path) -> Result:
         project = Project.new(folder, models=models)
         sample_tables.write_csv(folder / "tickets.csv", sample_tables.tickets())
         args = ("--id-column", "id", "--text-column", "text", "--max-bad-rows", "1", "--output", "out.parquet")
-        return project.process("run", "kmeans", "--input", "tickets.csv", *args, "--run-id", "tickets", "--json")
+        (folder / "watch").mkdir()
+        return project.process(
+            *("run", "kmeans", "--input", "tickets.csv", *args, "--run-id", "tickets", "--json"),
+            env=watched(folder / "watch"),
+            prefix=without_network(),
+        )
 
     project, result = shared.once("tickets", make)
     assert result.code == 0, result.err
@@ -133,3 +142,21 @@ def regions(shared: Shared, models: Path) -> Ran:
     project, result = shared.once("regions", make)
     assert result.code == 0, result.err
     return Ran(project, result, "regions")
+
+
+@pytest.fixture(scope="session")
+def only_row(shared: Shared, models: Path) -> tuple[Project, Result]:
+    """One row, clustered under one run id by two commands at once, whose messages are brought together."""
+
+    def make(folder: Path) -> Result:
+        project = Project.new(folder, models=models)
+        project.write("row.csv", "text\nthe only one\n")
+        args = ("run", "kmeans", "--input", "row.csv", "--text-column", "text", "--run-id", "only", "--json")
+        with project.started(*args) as one, project.started(*args) as other:
+            first, second = one.finish(), other.finish()
+        assert first.out == second.out
+        return Result(max(first.code, second.code), first.out, first.err + second.err)
+
+    project, result = shared.once("only-row", make)
+    assert result.code == 0, result.err
+    return project, result

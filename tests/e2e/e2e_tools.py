@@ -10,13 +10,12 @@ import os
 import pty
 import select
 import shutil
-import signal
 import struct
 import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from aicluster_cli.cli.app import build
@@ -105,10 +104,17 @@ class Project:
             code = run([str(arg) for arg in args], console=console, env=environment, cwd=self.folder, cli=build())
         return Result(code, out.getvalue(), err.getvalue())
 
-    def process(self, *args: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None, **settings) -> Result:
-        """Run a command in a process of its own, to its end."""
+    def process(
+        self,
+        *args: str | Path,
+        stdin: bytes = b"",
+        env: dict[str, str] | None = None,
+        prefix: Sequence[str] = (),
+        **settings,
+    ) -> Result:
+        """Run a command in a process of its own, to its end; ``prefix`` is a command that runs it."""
         done = subprocess.run(
-            command(*args),
+            [*prefix, *command(*args)],
             input=stdin,
             capture_output=True,
             cwd=self.folder,
@@ -245,7 +251,3 @@ def clean_environment(**changes: str) -> dict[str, str]:
     """Return an environment in which nothing of the tester's own shows."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR"}}
     return {**kept, "PYTHONPATH": str(REPOSITORY), "PYTHONUTF8": "1", "TERM": "dumb", **changes}
-
-
-def interrupt(process: subprocess.Popen, number: int = signal.SIGINT) -> None:
-    process.send_signal(number)

@@ -1,6 +1,7 @@
 """Rows that cannot be clustered come out with a reason, all others with a cluster, and none is lost."""
 
 import json
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,6 +41,7 @@ BAD_LISTS = {
     "null inside": ([1, None, 2], "not a number inside the vector"),
 }
 ARGS = ("--id-column", "id", "--embedding-column", "e", "--set", "n_clusters=2", "--run-id", "R1")
+LISTS = ("--input", "rows.parquet", "--query", "SELECT id, e FROM input")
 
 
 class Judged:
@@ -76,7 +78,7 @@ def json_rows(shared, models) -> Judged:
 
 @pytest.fixture(scope="session")
 def list_rows(shared, models) -> Judged:
-    """Lists of all kinds, in a list column."""
+    """Lists of all kinds, in a list column, through a query over the input."""
 
     def make(folder) -> Result:
         project = Project.new(folder, models=models)
@@ -84,7 +86,7 @@ def list_rows(shared, models) -> Judged:
         ids = [*(f"good {n}" for n in range(len(GOOD))), *BAD_LISTS]
         table = pa.table({"id": ids, "e": pa.array(vectors, pa.list_(pa.float64()))})
         pq.write_table(table, folder / "rows.parquet")
-        return project("run", "kmeans", "--input", "rows.parquet", *ARGS, "--output", "out.parquet", "--json")
+        return project("run", "kmeans", *LISTS, *ARGS, "--output", "out.parquet", "--json")
 
     return Judged(*shared.once("list-rows", make))
 
@@ -99,6 +101,13 @@ def test_reason_of_json_text_that_is_no_embedding(json_rows, name):
 @pytest.mark.parametrize("name", BAD_LISTS)
 def test_reason_of_a_list_that_is_no_embedding(list_rows, name):
     assert list_rows.reasons(name) == [BAD_LISTS[name][1]]
+
+
+def test_query_over_an_input_is_on_record(list_rows):
+    source = list_rows.record.source
+    assert (source.name, source.format, source.rows) == ("query over rows.parquet", "query", 11)
+    assert (source.input, source.query) == (LISTS[1], LISTS[3])
+    assert re.fullmatch(r"[0-9a-f]{64}", source.content_hash)
 
 
 def test_every_copy_of_a_duplicate_id_is_bad(json_rows):
@@ -147,7 +156,7 @@ def test_bad_rows_are_counted_by_verdict(json_rows):
 def test_limit_of_bad_rows_is_a_number_or_a_share(list_rows, tmp_path, limit, code):
     assert (list_rows.record.bad_rows, list_rows.record.rows) == (7, 11)
     project = list_rows.project.copy(tmp_path)  # the finished run is rejoined, which costs nothing
-    result = project("run", "kmeans", "--input", "rows.parquet", *ARGS, "--max-bad-rows", limit, "--json")
+    result = project("run", "kmeans", *LISTS, *ARGS, "--max-bad-rows", limit, "--json")
     assert result.code == code
     assert result.json["bad_rows"] == 7
 
@@ -167,12 +176,10 @@ def test_all_rows_bad(ready):
     assert ready("fetch").succeeded().text == (ready.folder / "out.csv").read_text()
 
 
-def test_one_row(ready):
-    ready.write("rows.csv", "text\nthe only one\n")
-    args = ("--input", "rows.csv", "--text-column", "text", "--output", "out.jsonl")
-    result = ready("run", "kmeans", *args, "--json").succeeded()
+def test_one_row(only_row):
+    project, result = only_row
     assert (result.json["rows"], result.json["clusters"], result.json["bad_rows"]) == (1, 1, 0)
-    (row,) = [json.loads(line) for line in (ready.folder / "out.jsonl").read_text().splitlines()]
+    (row,) = project("fetch", "--json").json["rows"]
     assert (row["ROW_ID"], row["CLUSTER_ID"], row["REASON"]) == ("0", 0, None)
     assert "warning: one cluster: the rows are too few" in result.err
 

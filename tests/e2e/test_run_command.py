@@ -5,13 +5,12 @@ import hashlib
 import io
 import json
 import re
-import subprocess
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from e2e_tools import PATIENCE, clean_environment, command
-from sample_tables import VECTOR_ARGS, points, texts, write_csv
+from sample_tables import VECTOR_ARGS, points, texts
 from sample_tables import regions as regions_source
 from sample_tables import tickets as tickets_source
 
@@ -216,23 +215,6 @@ def test_vectors_are_kept_as_float32(vectors):
     assert rows["EMBEDDING"].to_pylist() == points()
 
 
-def test_without_kept_inputs_there_is_no_input_but_the_joined_output(ready):
-    pq.write_table(regions_source(), ready.folder / "regions.parquet")
-    flags = ("--set", "n_clusters=2", "--run-id", "R1", "--no-keep-inputs", "--max-bad-rows", "1")
-    output = ("--join", "--output", "-", "--format", "jsonl")
-    result = ready("run", "kmeans", "--input", "regions.parquet", "--embedding-column", "embedding", *flags, *output)
-    lines = [json.loads(line) for line in result.succeeded().text.splitlines()]
-    assert [line["note"] for line in lines] == regions_source()["note"].to_pylist()
-    assert {line["BLOCK_ROWS"] for line in lines} == {40}
-    assert not (ready.run_folder("R1") / "input").exists()
-    assert ready.record("R1").inputs_kept is False
-    refused = ready("fetch", "R1", "--join")
-    assert (refused.code, refused.out) == (2, b"")
-    assert "the run kept no input" in refused.errors[0]
-    assert "--no-keep-inputs" in refused.errors[1]
-    assert len(rows_of(ready("fetch", "R1").text)) == 40
-
-
 # --- repeating it ---
 
 
@@ -275,41 +257,41 @@ def test_rejoining_with_changed_rows_is_refused(vectors, tmp_path):
     assert "is of other work (different: source)" in result.errors[0]
 
 
-def test_overwrite_replaces_the_run_and_the_output(vectors, tmp_path):
+@pytest.fixture
+def replaced(vectors, tmp_path):
+    """A run that takes the place of another, joined at once and without keeping its input."""
     ran = vectors.copy(tmp_path)
     ran.project.write("out.csv", "old")
-    ran.project.write("rows.jsonl", "".join(json.dumps({"t": t}) + "\n" for t in [*texts()[:9], None, "", 7]))
+    lines = (json.dumps({"t": text, "n": n}) + "\n" for n, text in enumerate([*texts()[:9], None, "", 7]))
+    ran.project.write("rows.jsonl", "".join(lines))
     args = ("--input", "rows.jsonl", "--text-column", "t", "--set", "n_clusters=2", "--max-bad-rows", "20%")
-    result = ran.project(
-        "run", "kmeans", *args, "--run-id", "Vectors", "--overwrite", "--output", "out.csv", "--json"
-    ).succeeded()
-    assert result.json["run_id"] == "vectors"
-    rows = rows_of((tmp_path / "out.csv").read_text())
+    output = ("--overwrite", "--output", "out.csv", "--join", "--no-keep-inputs", "--json")
+    result = ran.project("run", "kmeans", *args, "--run-id", "Vectors", *output).succeeded()
+    return replace(ran, result=result)
+
+
+def test_overwrite_replaces_run_and_output_and_no_input_is_kept(replaced):
+    assert replaced.result.json["run_id"] == "vectors"
+    rows = rows_of((replaced.project.folder / "out.csv").read_text())
+    assert list(rows[0]) == ["t", "n", *SHOWN]
+    assert [row["n"] for row in rows] == [str(n) for n in range(12)]
     assert [row["REASON"] for row in rows] == [*[""] * 9, "null text", "blank text", ""]
-    record = ran.record
-    assert (record.rows, record.source.text_column) == (12, "t")
+    record = replaced.record
+    assert (record.rows, record.source.text_column, record.inputs_kept) == (12, "t", False)
     assert record.bad_rows_by_reason == {"null text": 1, "blank text": 1}
-    assert len(list((ran.folder / "output" / "vectors").glob("*.parquet"))) == 1
+    assert len(list((replaced.folder / "output" / "vectors").glob("*.parquet"))) == 1
+    assert not (replaced.folder / "input").exists()
+    refused = replaced.project("fetch", "--join")
+    assert (refused.code, refused.out) == (2, b"")
+    assert "the run kept no input" in refused.errors[0]
+    assert "--no-keep-inputs" in refused.errors[1]
+    assert len(rows_of(replaced.project("fetch").text)) == 12
 
 
-def test_two_processes_with_one_run_id_do_the_work_once(ready):
-    write_csv(ready.folder / "rows.csv", tickets_source()[:-1])
-    args = ("run", "kmeans", "--input", "rows.csv", "--text-column", "text", "--set", "n_clusters=3")
-    both = [
-        subprocess.Popen(
-            command(*args, "--run-id", "twice", "--json"),
-            cwd=ready.folder,
-            env=clean_environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    answers = [process.communicate(timeout=PATIENCE) for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert answers[0][0] == answers[1][0]
-    assert sum("was finished already" in err for _, err in answers) == 1
+def test_two_processes_with_one_run_id_do_the_work_once(only_row):
+    _, result = only_row
+    assert result.err.count("was finished already") == 1
+    assert result.err.count("clustered 1 rows with ") == 1
 
 
 # --- planning it ---

@@ -17,7 +17,6 @@ from aicluster_cli.sources.spec import SourceSpec
 from aicluster_cli.workflows.staging import stage_input
 
 IDS = [row["id"] for row in vectors()]
-COLUMNS = ("--id-column", "id", "--embedding-column", "embedding")
 
 
 class NoStage:
@@ -123,6 +122,13 @@ def test_query_over_a_parquet_file_is_staged_the_same(vectors, tmp_path, kind):
     assert staged(tmp_path, query=query).equals(input_of(vectors))
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.list_(pa.float64(), 4)], ids=str)
+def test_query_over_an_input_is_staged_the_same(vectors, tmp_path, kind):
+    parquet(kind, tmp_path / "a.parquet")
+    query = "SELECT embedding, id FROM input ORDER BY id"
+    assert staged(tmp_path, input=str(tmp_path / "a.parquet"), query=query).equals(input_of(vectors))
+
+
 def test_query_over_standard_input_is_staged_the_same(vectors, tmp_path):
     query = "SELECT * FROM input ORDER BY id"
     assert staged(tmp_path, stdin=json_lines(lists=True), input="-", query=query).equals(input_of(vectors))
@@ -137,17 +143,6 @@ def test_packed_lines_on_standard_input_give_the_same_clusters(vectors, ready):
     result = ready.process("run", *VECTOR_ARGS, "--input", "-", "--output", "-", stdin=content).succeeded()
     assert result.out == vectors.result.out
     assert "read 36 rows of standard input" in result.err
-
-
-def test_query_over_an_input_of_lists_gives_the_same_clusters(vectors, ready):
-    parquet(pa.list_(pa.float64(), 4), ready.folder / "a.parquet")
-    query = "SELECT id, embedding FROM input ORDER BY id"
-    args = ("--input", "a.parquet", "--query", query, "--output", "out.csv", "--json")
-    answer = ready("run", *VECTOR_ARGS, *args).succeeded().json
-    assert (ready.folder / "out.csv").read_bytes() == vectors.result.out
-    source = ready.record(answer["run_id"]).source
-    assert (source.input, source.query, source.format, source.rows) == ("a.parquet", query, "query", 36)
-    assert len(source.content_hash) == 64
 
 
 def test_query_cannot_reach_the_network_or_load_extensions(project: Project):

@@ -136,7 +136,9 @@ def test_a_list_of_very_many_columns_is_cut(tmp_path, open_input):
         open_input(tmp_path / "a.csv")
 
 
-@pytest.mark.parametrize(("sign", "said"), [(";", "delim=';'"), ("|", "delim='|'"), ("\t", "--input-format tsv")])
+@pytest.mark.parametrize(
+    ("sign", "said"), [(";", "a.csv', delim=';'"), ("|", "a.csv', delim='|'"), ("\t", "--input-format tsv")]
+)
 def test_another_delimiter_is_suspected(tmp_path, open_input, sign, said):
     (tmp_path / "a.csv").write_text(sign.join(["id", "text"]) + "\n" + sign.join(["1", "a"]) + "\n")
     with pytest.raises(InputError, match="has no column text") as caught:
