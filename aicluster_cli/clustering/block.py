@@ -71,4 +71,7 @@ def _fill(frame: pd.DataFrame, usable: np.ndarray, clustering: Clustering) -> No
     frame.loc[usable, "DISTANCE"] = clustering.distances
     if clustering.outlier_scores is not None:
         frame.loc[usable, "OUTLIER_SCORE"] = clustering.outlier_scores
+    if clustering.levels is not None:
+        for level in range(clustering.levels.shape[1]):
+            frame.loc[usable, f"LEVEL_{level + 1}"] = clustering.levels[:, level]
     frame.loc[0, "DETAILS"] = json.dumps(clustering.details)

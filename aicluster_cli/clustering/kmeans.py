@@ -1,67 +1,38 @@
-"""K-Means on unit vectors, and the choice of the number of clusters by the cosine silhouette."""
+"""K-Means on unit vectors: seeded on a sample, passed over growing samples and, last, a few times over all rows."""
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aicluster_cli.clustering.choose import choose_n_clusters
 from aicluster_cli.clustering.embeddings import normalise
 from aicluster_cli.clustering.errors import TooFewRowsError
-from aicluster_cli.clustering.geometry import (
-    all_alike,
-    by_size,
-    centres,
-    distance_to_own,
-    margin,
-    nearest_two,
-    renumber,
-)
+from aicluster_cli.clustering.geometry import all_alike, by_size, margin, renumber
+from aicluster_cli.clustering.lloyd import BLOCK, Pass, iterate, label_sums, squared_error
+from aicluster_cli.clustering.neighbours import nearest_neighbours, vote
+from aicluster_cli.clustering.parallel import blocks, run, single_blas
 from aicluster_cli.clustering.result import Clustering
+from aicluster_cli.clustering.seeding import sample_rows, seed
+from aicluster_cli.clustering.space import smooth
 
 if TYPE_CHECKING:
     from aicluster_cli.clustering.embeddings import Matrix
     from aicluster_cli.clustering.geometry import Floats, Labels
 
-SAMPLE_ROWS = 6_000
-_CANDIDATES = (
-    2,
-    3,
-    4,
-    5,
-    6,
-    7,
-    8,
-    9,
-    10,
-    11,
-    12,
-    13,
-    14,
-    15,
-    16,
-    18,
-    20,
-    22,
-    25,
-    28,
-    32,
-    36,
-    42,
-    50,
-    60,
-    70,
-    80,
-    95,
-    110,
-)
+SMOOTH_UP_TO = 20_000  # rows; the neighbours of more take longer than all the rest
+NEIGHBOURS = 15
+SMOOTHING = 2
+VOTES = 1
+_GROWTH = 4  # each sample is so many times the last one
+_SAMPLE_TOLERANCE, _TOLERANCE = 1e-3, 1e-4
 
 
 @dataclass(frozen=True)
 class KMeansFit:
-    """One fitted K-Means: labels (rows,), centroids (clusters, dimension), squared error and passes made."""
+    """One fitted K-Means: labels (rows,), centroids (clusters, dimension), squared error and passes over all rows."""
 
     labels: Labels
     centroids: Matrix
@@ -69,24 +40,32 @@ class KMeansFit:
     n_iter: int
 
 
-@dataclass(frozen=True)
-class ChosenClusters:
-    """The number of clusters chosen, and the curve of (candidate, silhouette) it was chosen from."""
-
-    n_clusters: int
-    curve: list[tuple[int, float]]
-    sampled_rows: int
-
-
-def cluster(matrix: Matrix, *, n_clusters: int, random_state: int, n_init: int, max_iter: int) -> Clustering:
-    """Cluster the rows by K-Means in cosine geometry.
+def cluster(
+    matrix: Matrix,
+    *,
+    n_clusters: int,
+    random_state: int,
+    n_init: int = 1,
+    max_iter: int = 100,
+    smoothing: str = "auto",
+    threads: int = 0,
+) -> Clustering:
+    """Cluster the rows by K-Means in cosine geometry. The result does not depend on the number of threads.
 
     Parameters
     ----------
     matrix
         float32, shape (rows, dimension), of any length, without zero rows.
     n_clusters
-        Number of clusters, or 0 to choose it by the silhouette.
+        Number of clusters, or 0 to choose it, see ``choose.choose_n_clusters``.
+    n_init
+        Seedings, of which the best is kept.
+    max_iter
+        Passes over all rows, at most; those over samples come on top.
+    smoothing
+        ``on``: cluster each row's neighbourhood instead of the row; ``off``; ``auto``: on up to ``SMOOTH_UP_TO`` rows.
+    threads
+        0 for one a processor.
 
     Raises
     ------
@@ -95,83 +74,99 @@ def cluster(matrix: Matrix, *, n_clusters: int, random_state: int, n_init: int, 
     """
     if len(matrix) < max(n_clusters, 1):
         raise TooFewRowsError(f"{len(matrix)} usable, {n_clusters} clusters asked for")
-    unit = normalise(matrix)
+    unit = normalise(matrix, threads=threads)
     details: dict[str, object] = {"algorithm": "kmeans", "dimension": int(matrix.shape[1])}
     if n_clusters == 0:
-        chosen = choose_n_clusters(unit, random_state=random_state)
+        chosen = choose_n_clusters(unit, random_state=random_state, threads=threads)
         n_clusters = chosen.n_clusters
-        details |= {"silhouette_by_n_clusters": chosen.curve, "sampled_rows": chosen.sampled_rows}
+        details["silhouette_by_n_clusters"] = [(k, silhouette) for k, silhouette, _ in chosen.curve]
+        details["neighbour_agreement_by_n_clusters"] = [(k, agreement) for k, _, agreement in chosen.curve]
+        details["sampled_rows"] = chosen.sampled_rows
         if n_clusters == 1:
             details["note"] = "one cluster: the rows are too few, or too alike, to choose a number of clusters"
-    fit = fit_kmeans(unit, n_clusters=n_clusters, random_state=random_state, n_init=n_init, max_iter=max_iter)
-    labels = renumber(fit.labels, by_size(fit.labels))
+    smoothed = _wants_smoothing(smoothing, len(unit), n_clusters)
+    near = nearest_neighbours(unit, NEIGHBOURS, random_state=random_state, threads=threads) if smoothed else None
+    space = unit if near is None else smooth(unit, near, times=SMOOTHING)
+    fit = fit_kmeans(
+        space, n_clusters=n_clusters, random_state=random_state, n_init=n_init, max_iter=max_iter, threads=threads
+    )
+    raw = fit.labels if near is None else vote(near, fit.labels, rounds=VOTES)
+    labels = renumber(raw, by_size(raw))
     found = int(labels.max()) + 1
-    details |= {"n_clusters": found, "inertia": fit.inertia, "n_iter": fit.n_iter}
+    sums = label_sums(unit, labels.astype(np.int32), found, threads=threads)
+    details |= {"n_clusters": found, "inertia": squared_error(sums, labels), "n_iter": fit.n_iter}
+    details["smoothing"] = "on" if smoothed else "off"
     if found < n_clusters:
         details["note"] = f"{found} of the {n_clusters} clusters asked for: the rows hold no more distinct vectors"
-    centre = centres(unit, labels)
-    own = distance_to_own(unit, centre, labels)
-    return Clustering(labels, _strengths(unit, centre, labels, own), own, labels, details=details)
+    own, next_ = _distances(unit, _unit_centres(unit, labels, sums), labels, threads)
+    return Clustering(labels, margin(own, next_), own, labels, details=details)
 
 
-def fit_kmeans(unit: Matrix, *, n_clusters: int, random_state: int, n_init: int, max_iter: int) -> KMeansFit:
-    """Fit scikit-learn's K-Means (greedy k-means++ seeding, Lloyd's passes) to rows of unit length."""
-    from sklearn.cluster import KMeans
-    from sklearn.exceptions import ConvergenceWarning
+def fit_kmeans(
+    unit: Matrix, *, n_clusters: int, random_state: int, n_init: int = 1, max_iter: int = 100, threads: int = 0
+) -> KMeansFit:
+    """Fit K-Means (k-means++ and breathing on a sample, Lloyd's passes) to rows of unit length.
 
-    estimator = KMeans(n_clusters=n_clusters, n_init=n_init, max_iter=max_iter, random_state=random_state)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than clusters: told in the details
-        estimator.fit(unit)
-    kept, labels = np.unique(estimator.labels_, return_inverse=True)
-    centroids = estimator.cluster_centers_[kept]
-    return KMeansFit(labels.astype(np.int64), centroids, float(estimator.inertia_), int(estimator.n_iter_))
-
-
-def choose_n_clusters(unit: Matrix, *, random_state: int) -> ChosenClusters:
-    """Choose the number of clusters with the highest mean cosine silhouette on at most ``SAMPLE_ROWS`` sampled rows.
-
-    Candidates go up to √(2 rows), twice the rule of thumb of Mardia, Kent and Bibby (1979): on a sample the silhouette
-    keeps creeping up as clusters shrink to a handful of rows, which says nothing about the table.
+    Identical rows may leave clusters empty; those are dropped, so that there may be fewer than ``n_clusters``.
     """
-    generator = np.random.default_rng(random_state)
-    sample = unit
-    if len(unit) > SAMPLE_ROWS:
-        sample = unit[np.sort(generator.choice(len(unit), SAMPLE_ROWS, replace=False))]
-    distinct = 1 if all_alike(sample) else len(np.unique(sample, axis=0))
-    most = min(distinct, len(sample) - 1, max(2, int(np.sqrt(2 * len(sample)))))
-    curve = []
-    for candidate in _CANDIDATES:
-        if candidate > most:
-            break
-        fit = fit_kmeans(sample, n_clusters=candidate, random_state=random_state, n_init=1, max_iter=30)
-        curve.append((candidate, round(cosine_silhouette(sample, fit.labels), 5)))
-    best = max(curve, key=lambda point: point[1], default=(1, 0.0))
-    return ChosenClusters(best[0], curve, len(sample))
+    if all_alike(unit[:BLOCK]) and all_alike(unit):
+        n_clusters = 1
+    best: Pass | None = None
+    n_iter = 0
+    for init in range(n_init):
+        generator = np.random.default_rng([random_state, init])
+        centroids = _progress(unit, n_clusters, generator, threads)
+        done, passes = iterate(unit, centroids, tolerance=_TOLERANCE, max_iter=max_iter, threads=threads)
+        if best is None or done.inertia < best.inertia:
+            best, n_iter = done, passes
+    assert best is not None  # noqa: S101
+    kept, labels = np.unique(best.labels, return_inverse=True)
+    return KMeansFit(labels.astype(np.int64), best.centroids[kept], best.inertia, n_iter)
 
 
-def cosine_silhouette(unit: Matrix, labels: Labels) -> float:
-    """Return the mean silhouette under the cosine distance, exact and without the matrix of all pairs.
-
-    With unit rows the mean distance of x to a cluster is 1 - x·S/n, where S is the sum of its n members, so that
-    Rousseeuw's coefficient (1987) needs only the clusters' sums.
-    """
-    sizes = np.bincount(labels).astype(np.float64)
-    if len(sizes) < 2:
-        return 0.0
-    sums = np.zeros((len(sizes), unit.shape[1]))
-    np.add.at(sums, labels, unit)
-    towards = unit @ sums.astype(np.float32).T
-    rows = np.arange(len(unit))
-    own_size = sizes[labels]
-    own = np.maximum((own_size - towards[rows, labels]) / np.maximum(own_size - 1, 1), 0.0)
-    others = np.maximum(1.0 - towards / sizes, 0.0)
-    others[rows, labels] = np.inf
-    nearest = others.min(axis=1)
-    wider = np.maximum(np.maximum(own, nearest), 1e-6)  # what float32 can tell apart: less is rounding
-    return float(np.where(own_size > 1, (nearest - own) / wider, 0.0).mean())
+def _progress(unit: Matrix, n_clusters: int, generator: np.random.Generator, threads: int) -> Matrix:
+    """Return centroids from a sample, bettered on samples that grow, but stay well below all rows."""
+    rows = sample_rows(len(unit), n_clusters)
+    centroids = seed(_sample(unit, rows, generator), n_clusters, generator)
+    while (rows := rows * _GROWTH) <= len(unit) // 2:
+        sample = _sample(unit, rows, generator)
+        done, _ = iterate(sample, centroids, tolerance=_SAMPLE_TOLERANCE, max_iter=5, threads=threads)
+        centroids = np.where((done.sizes > 0)[:, None], done.centroids, centroids)
+    return centroids
 
 
-def _strengths(unit: Matrix, centre: Matrix, labels: Labels, own: Floats) -> Floats:
-    nearest, first, second = nearest_two(unit, centre)
-    return margin(own, np.where(nearest == labels, second, first))
+def _sample(unit: Matrix, rows: int, generator: np.random.Generator) -> Matrix:
+    if rows >= len(unit):
+        return unit
+    return unit[np.sort(generator.choice(len(unit), rows, replace=False))]
+
+
+def _wants_smoothing(smoothing: str, rows: int, n_clusters: int) -> bool:
+    if smoothing not in ("auto", "on", "off"):
+        raise ValueError(f"smoothing must be auto, on or off; got {smoothing!r}")
+    enough = rows > 4 * NEIGHBOURS and n_clusters > 1 and rows >= 2 * n_clusters
+    return enough and (smoothing == "on" or (smoothing == "auto" and rows <= SMOOTH_UP_TO))
+
+
+def _unit_centres(unit: Matrix, labels: Labels, sums: Floats) -> Matrix:
+    """Return the clusters' mean directions; the first member where the members cancel each other out."""
+    for cancelled in np.flatnonzero(np.linalg.norm(sums, axis=1) < 1e-9):
+        sums[cancelled] = unit[np.argmax(labels == cancelled)]
+    return normalise((sums / np.linalg.norm(sums, axis=1, keepdims=True)).astype(np.float32))
+
+
+def _distances(unit: Matrix, centre: Matrix, labels: Labels, threads: int) -> tuple[Floats, Floats]:
+    """Return each row's cosine distance to the centre of its cluster and to the nearest other centre."""
+    own, next_ = np.empty(len(unit)), np.full(len(unit), np.inf)
+
+    def measure(block: slice) -> None:
+        similarity = unit[block] @ centre.T
+        rows = np.arange(len(similarity))
+        own[block] = 1.0 - similarity[rows, labels[block]]
+        if len(centre) > 1:
+            similarity[rows, labels[block]] = -np.inf
+            next_[block] = 1.0 - similarity.max(axis=1)
+
+    with single_blas():
+        run(measure, blocks(len(unit), BLOCK), threads)
+    return np.clip(own, 0.0, 2.0), np.maximum(next_, 0.0)

@@ -22,18 +22,44 @@ class AIClusterKMeans(custom_model.CustomModel):
 
     @custom_model.partitioned_api
     def predict(
-        self, df: pd.DataFrame, *, n_clusters: int = 0, random_state: int = 42, n_init: int = 1, max_iter: int = 100
+        self,
+        df: pd.DataFrame,
+        *,
+        n_clusters: int = 0,
+        random_state: int = 42,
+        n_init: int = 1,
+        max_iter: int = 100,
+        smoothing: str = "auto",
     ) -> pd.DataFrame:
         """Cluster embeddings given as JSON text."""
-        params = {"n_clusters": n_clusters, "random_state": random_state, "n_init": n_init, "max_iter": max_iter}
-        return _kmeans(df, parse_json(_values(df)), params)
+        params = {
+            "n_clusters": n_clusters,
+            "random_state": random_state,
+            "n_init": n_init,
+            "max_iter": max_iter,
+            "smoothing": smoothing,
+        }
+        return _kmeans(df, parse_json(df[EMBEDDING]), params)
 
     @custom_model.partitioned_api
     def predict_array(
-        self, df: pd.DataFrame, *, n_clusters: int = 0, random_state: int = 42, n_init: int = 1, max_iter: int = 100
+        self,
+        df: pd.DataFrame,
+        *,
+        n_clusters: int = 0,
+        random_state: int = 42,
+        n_init: int = 1,
+        max_iter: int = 100,
+        smoothing: str = "auto",
     ) -> pd.DataFrame:
         """Cluster embeddings given as arrays."""
-        params = {"n_clusters": n_clusters, "random_state": random_state, "n_init": n_init, "max_iter": max_iter}
+        params = {
+            "n_clusters": n_clusters,
+            "random_state": random_state,
+            "n_init": n_init,
+            "max_iter": max_iter,
+            "smoothing": smoothing,
+        }
         return _kmeans(df, parse_arrays(_values(df)), params)
 
 
@@ -45,9 +71,10 @@ class AIClusterDeep(custom_model.CustomModel):
         self,
         df: pd.DataFrame,
         *,
-        min_cluster_size: int = 10,
+        min_cluster_size: int = 0,
         min_samples: int = 5,
-        cluster_selection_method: str = "eom",
+        cluster_selection_method: str = "leaf",
+        granularity: float = 0.0,
         max_noise: float = 0.1,
         random_state: int = 42,
     ) -> pd.DataFrame:
@@ -56,19 +83,21 @@ class AIClusterDeep(custom_model.CustomModel):
             "min_cluster_size": min_cluster_size,
             "min_samples": min_samples,
             "cluster_selection_method": cluster_selection_method,
+            "granularity": granularity,
             "max_noise": max_noise,
             "random_state": random_state,
         }
-        return _deep(df, parse_json(_values(df)), params)
+        return _deep(df, parse_json(df[EMBEDDING]), params)
 
     @custom_model.partitioned_api
     def predict_array(
         self,
         df: pd.DataFrame,
         *,
-        min_cluster_size: int = 10,
+        min_cluster_size: int = 0,
         min_samples: int = 5,
-        cluster_selection_method: str = "eom",
+        cluster_selection_method: str = "leaf",
+        granularity: float = 0.0,
         max_noise: float = 0.1,
         random_state: int = 42,
     ) -> pd.DataFrame:
@@ -77,6 +106,7 @@ class AIClusterDeep(custom_model.CustomModel):
             "min_cluster_size": min_cluster_size,
             "min_samples": min_samples,
             "cluster_selection_method": cluster_selection_method,
+            "granularity": granularity,
             "max_noise": max_noise,
             "random_state": random_state,
         }

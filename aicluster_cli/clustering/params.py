@@ -96,18 +96,33 @@ KMEANS_PARAMS: tuple[Param, ...] = (
     _RANDOM_STATE,
     Param("n_init", 1, "restarts, of which the best is kept", minimum=1, maximum=1000),
     Param("max_iter", 100, "passes over the rows, at most", minimum=1, maximum=100_000),
+    Param(
+        "smoothing",
+        "auto",
+        "cluster each row's neighbourhood instead of the row; auto: on up to 20,000 rows",
+        choices=("auto", "on", "off"),
+    ),
 )
 
 DEEP_PARAMS: tuple[Param, ...] = (
-    Param("min_cluster_size", 10, "smallest number of rows that makes a cluster", minimum=2, maximum=1_000_000),
+    Param(
+        "min_cluster_size", 0, "fewest rows of a dense group", minimum=2, maximum=1_000_000, zero="choose by the rows"
+    ),
     Param(
         "min_samples", 5, "neighbours that make a row dense; higher means more outliers", minimum=1, maximum=1_000_000
     ),
     Param(
         "cluster_selection_method",
-        "eom",
-        "eom: most stable clusters of any size; leaf: finest ones",
-        choices=("eom", "leaf"),
+        "leaf",
+        "the groups the hierarchy is built on; leaf: the finest ones, eom: the most stable ones",
+        choices=("leaf", "eom"),
+    ),
+    Param(
+        "granularity",
+        0.0,
+        "0 as found; each step up doubles, each step down halves the number of clusters",
+        minimum=-10,
+        maximum=10,
     ),
     Param("max_noise", 0.1, "largest share of rows left as outliers; 0 moves every row", minimum=0, maximum=1),
     _RANDOM_STATE,

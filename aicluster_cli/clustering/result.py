@@ -27,6 +27,9 @@ class Clustering:
         Higher is stranger; None where the model has none.
     details
         What the model has to say about the whole partition, as JSON values.
+    levels
+        int64, shape (rows, up to 3): coarser labels, finest first, each cluster of one within one of the next; -1 for
+        an outlier; None where the model has no hierarchy.
     """
 
     labels: Labels
@@ -35,3 +38,4 @@ class Clustering:
     raw_labels: Labels
     outlier_scores: Floats | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    levels: Labels | None = None
