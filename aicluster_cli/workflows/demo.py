@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aicluster_cli.workflows.context import Context
 
 NO_TOPIC = "none"
-_RUNS = (("kmeans", {"n_clusters": "12"}), ("deep", {"min_samples": "3"}))
+_MODELS = ("kmeans", "deep")
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,14 @@ class Demonstration:
 
 
 def demonstrate(context: Context) -> list[Demonstration]:
-    """Run every model on the sample messages. Agreement is measured on the messages that have a topic."""
+    """Run every model on the sample messages, with no parameter given.
+
+    Agreement is measured on the messages that have a topic.
+    """
     source = SourceSpec(input=str(messages_path()), id_column="id", text_column="text")
     found = []
-    for model, params in _RUNS:
-        result = run(context, RunRequest(model, source, params), io.BytesIO())
+    for model in _MODELS:
+        result = run(context, RunRequest(model, source, {}), io.BytesIO())
         found.append(Demonstration(result, clusters(context, result.record), _agreement(context, result)))
     return found
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from aicluster_cli.clustering.embeddings import parse_json
+from aicluster_cli.clustering.embeddings import parse_arrow
 from aicluster_cli.clustering.schema import Verdict
 from aicluster_cli.errors import InputError
 from aicluster_cli.files import atomic_write
@@ -144,7 +144,7 @@ def _read_vectors(column: Any) -> tuple[pa.Array[Any], pa.Array[Any]]:
     if pa.types.is_null(column.type):
         column = column.cast(pa.string())
     if not pa.types.is_nested(column.type):
-        parsed = parse_json(column.to_pylist())
+        parsed = parse_arrow(column)
         return _columns(parsed.vectors, parsed.reasons)
     lists = column.cast(VECTORS, safe=False)
     holes = _holes(lists)
