@@ -84,7 +84,7 @@ def room_of(module: str) -> str:
 def violations(module: str, names: set[str]) -> list[str]:
     room = room_of(module)
     allowed = MAY_IMPORT[room] | {room, ""}
-    also = (set() if room in WITHOUT_LIGHT_MODULES else LIGHT)
+    also = set() if room in WITHOUT_LIGHT_MODULES else LIGHT
     ours = {name for name in names if name.split(".")[0] == PROJECT}
     return sorted(name for name in ours if room_of(name) not in allowed and name not in also)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from aicluster_cli.cli.options import App
     from aicluster_cli.records import RunRecord
@@ -56,8 +56,15 @@ def say_outcome(app: App, record: RunRecord) -> None:
         app.console.info("ROW_ID is the row number, from 0; name a column with --id-column to have its values")
     for details in record.details:
         if "note" in details:
-            where = f"{record.source.partition_column} {details['partition']}: " if "partition" in details else ""
-            app.console.warn(f"{where}{details['note']}")
+            app.console.warn(f"{_where(record, details)}{details['note']}")
+
+
+def _where(record: RunRecord, details: Mapping[str, Any]) -> str:
+    """Return the words for the partition that details are about; none where the rows were not partitioned."""
+    if "partition" not in details:
+        return ""
+    value = details["partition"]
+    return f"{record.source.partition_column} {'(null)' if value is None else value}: "
 
 
 def stream_rows(app: App, rows: Rows, record: RunRecord) -> None:

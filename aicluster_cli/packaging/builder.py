@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import shutil
 import tempfile
 import warnings
 from pathlib import Path, PurePosixPath
@@ -41,8 +43,8 @@ def build_artefact(spec: ModelSpec, folder: Path) -> None:
         try:
             _save(spec, folder, _copy_sources(Path(sources)))
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
-                raise
+            if (number := _storage_error(error)) is not None:
+                raise OSError(number, os.strerror(number)) from error
             raise ModelError(
                 f"snowflake-ml-python could not package {spec.name}: {error}",
                 hint="aicluster doctor shows whether the installed versions fit together",
@@ -103,6 +105,16 @@ def signature(spec: ModelSpec, *, array: bool) -> Any:
         outputs=[ms.FeatureSpec(column.name, types[column.type]) for column in OUTPUT_COLUMNS],
         params=[ms.ParamSpec(param.name, python_types[param.type], param.default) for param in spec.info.params],
     )
+
+
+def _storage_error(error: Exception) -> int | None:
+    """Return why a file could not be written; copying a folder tells it in words only, one for each file."""
+    if isinstance(error, shutil.Error):
+        told = str(error)
+        return next((number for number in STORAGE_ERRORS if f"[Errno {number}]" in told), None)
+    if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
+        return error.errno
+    return None
 
 
 def _copy_sources(folder: Path) -> Path:

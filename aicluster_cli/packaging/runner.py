@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -117,7 +118,8 @@ def _start(job: Job, log: Any) -> subprocess.Popen[str]:
         stdin.write(json.dumps(asdict(job)) + "\n")
         stdin.flush()
     except OSError:  # it died before reading: its exit code and log tell why
-        process.poll()
+        with contextlib.suppress(OSError):
+            stdin.close()  # or the end of the block would try once more to send what is left in the buffer
     return process
 
 

@@ -110,7 +110,6 @@ class Project:
         stdin: bytes = b"",
         env: dict[str, str] | None = None,
         prefix: Sequence[str] = (),
-        **settings,
     ) -> Result:
         """Run a command in a process of its own, to its end; ``prefix`` is a command that runs it."""
         done = subprocess.run(
@@ -121,7 +120,6 @@ class Project:
             env=clean_environment(**(env or {})),
             timeout=PATIENCE,
             check=False,
-            **settings,
         )
         return Result(done.returncode, done.stdout, done.stderr.decode())
 
@@ -176,10 +174,6 @@ class Running:
             assert line, f"ended without {text!r}: {self.err}"
             self.err += line
 
-    def children(self) -> list[int]:
-        """Return the living processes that this one has started."""
-        return [pid for pid, (parent, _) in processes().items() if parent == self.process.pid]
-
     def finish(self) -> Result:
         out, err = self.process.communicate(timeout=PATIENCE)
         return Result(self.process.returncode, out, self.err + err.decode())
@@ -196,6 +190,11 @@ def processes() -> dict[int, tuple[int, str]]:
     return found
 
 
+def children_of(process: subprocess.Popen) -> list[int]:
+    """Return the living processes that one of ours has started."""
+    return [pid for pid, (parent, _) in processes().items() if parent == process.pid]
+
+
 class Terminal:
     """A command on a terminal that it controls: what is typed reaches it, Ctrl-C included."""
 
@@ -203,14 +202,13 @@ class Terminal:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         self.process = subprocess.Popen(
-            command(*args),
+            after("import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)", *command(*args)),
             cwd=folder,
             stdin=slave,
             stdout=slave,
             stderr=slave,
             env=clean_environment(**{"TERM": "xterm", **(env or {})}),
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(slave)
         self.output = ""
@@ -245,6 +243,12 @@ class Terminal:
 
 def command(*args: str | Path) -> list[str]:
     return [*PROGRAM, *map(str, args)]
+
+
+def after(statements: str, *words: str) -> list[str]:
+    """Return the command that carries out Python statements and then becomes the command of ``words``."""
+    script = f"{statements}; import os, sys; os.execvp(sys.argv[1], sys.argv[1:])"
+    return [sys.executable, "-S", "-c", script, *words]
 
 
 def clean_environment(**changes: str) -> dict[str, str]:

@@ -4,12 +4,11 @@ import gzip
 import os
 import signal
 import subprocess
-import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from e2e_tools import Project, command
+from e2e_tools import Project, after
 
 RUN = ("run", "kmeans", "--text-column", "text", "--input")
 
@@ -266,16 +265,10 @@ def test_folder_without_the_right_to_write(project):
     locked = project.folder / "locked"
     locked.mkdir(mode=0o555)
     # Rights do not bind root, unless it gives up the capability.
-    as_anybody = "import ctypes, os, sys; ctypes.CDLL(None).prctl(24, 1); os.execv(sys.argv[1], sys.argv[1:])"
-    done = subprocess.run(
-        [sys.executable, "-c", as_anybody, *command(*RUN, "rows.csv", "--output", "locked/out.csv")],
-        cwd=project.folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines() == [
+    as_anybody = "import ctypes, os; os.getuid() or ctypes.CDLL(None).prctl(24, 1)"
+    result = project.process(*RUN, "rows.csv", "--output", "locked/out.csv", prefix=after(as_anybody))
+    assert (result.code, result.out) == (1, b"")
+    assert result.errors == [
         "error: locked/out.csv is not writable: Permission denied",
         "hint: allow writing in the folder locked, or write elsewhere",
     ]

@@ -186,7 +186,9 @@ def test_one_row(only_row):
 
 # --- what depends on the whole partition ---
 
-EDGES = {"one": 1, "few": 2, "same": 12, "zero": 3, None: 16}
+EDGES = {"one": 1, "few": 2, None: 12, "zero": 3, "good": 16}
+EDGE_ARGS = ("--input", "edges.parquet", "--embedding-column", "e", "--partition-by", "part", "--max-bad-rows", "6")
+EDGE_KMEANS = ("run", "kmeans", *EDGE_ARGS, "--set", "n_clusters=3", "--run-id", "KMEANS")
 
 
 @pytest.fixture(scope="session")
@@ -198,9 +200,9 @@ def edges(shared, models) -> Project:
         vectors = {
             "one": [[1.0, 0.0]],
             "few": [[1.0, 0.0], [0.0, 1.0]],
-            "same": [[0.5, 0.25]] * 12,
+            None: [[0.5, 0.25]] * 12,
             "zero": [[0.0, 0.0]] * 3,
-            None: [[side, 1.0 - side + step / 64] for side in (0.0, 1.0) for step in range(8)],
+            "good": [[side, 1.0 - side + step / 64] for side in (0.0, 1.0) for step in range(8)],
         }
         table = pa.table(
             {
@@ -209,10 +211,9 @@ def edges(shared, models) -> Project:
             }
         )
         pq.write_table(table, folder / "edges.parquet")
-        args = ("--input", "edges.parquet", "--embedding-column", "e", "--partition-by", "part", "--max-bad-rows", "6")
-        result = project("run", "kmeans", *args, "--set", "n_clusters=3", "--run-id", "KMEANS")
+        result = project(*EDGE_KMEANS)
         if result.code == 0:
-            result = project("run", "deep", *args, "--set", "min_cluster_size=4", "--run-id", "DEEP")
+            result = project("run", "deep", *EDGE_ARGS, "--set", "min_cluster_size=4", "--run-id", "DEEP")
         return result
 
     project, result = shared.once("edges", make)
@@ -237,15 +238,16 @@ def test_fewer_rows_than_clusters(edges, run_id, said, part):
 
 @pytest.mark.parametrize("run_id", ["KMEANS", "DEEP"])
 def test_identical_rows_are_one_cluster(edges, run_id):
-    rows = rows_of_part(edges, run_id, "same")
+    rows = rows_of_part(edges, run_id, None)
     assert {row["CLUSTER_ID"] for row in rows} == {0}
     assert all(abs(row["DISTANCE"]) < 1e-6 and row["STRENGTH"] == 1 for row in rows)
 
 
 def test_fewer_distinct_rows_than_clusters_is_noted(edges):
     notes = {details["partition"]: details.get("note") for details in edges.record("KMEANS").details}
-    assert notes["same"] == "1 of the 3 clusters asked for: the rows hold no more distinct vectors"
-    assert notes[None] is None
+    note = "1 of the 3 clusters asked for: the rows hold no more distinct vectors"
+    assert notes == {None: note, "good": None}
+    assert f"warning: part (null): {note}\n" in edges(*EDGE_KMEANS).succeeded().err
 
 
 @pytest.mark.parametrize("run_id", ["KMEANS", "DEEP"])
@@ -255,7 +257,7 @@ def test_partition_of_zero_vectors(edges, run_id):
 
 @pytest.mark.parametrize(("run_id", "clusters"), [("KMEANS", 3), ("DEEP", 2)])
 def test_good_partition_beside_bad_ones(edges, run_id, clusters):
-    rows = rows_of_part(edges, run_id, None)
+    rows = rows_of_part(edges, run_id, "good")
     assert {row["CLUSTER_ID"] for row in rows} == set(range(clusters))
     parts = {part["value"]: part for part in edges.record(run_id).partitions}
     assert set(parts) == set(EDGES)

@@ -1,8 +1,17 @@
 """``aicluster demo``: what a newcomer sees first, from nothing."""
 
+import json
 import re
 
 import pytest
+
+from aicluster_cli.cli.render import json_text
+from aicluster_cli.profile.load import load_profile
+from aicluster_cli.results.agreement import Agreement
+from aicluster_cli.workflows.context import open_context
+from aicluster_cli.workflows.demo import Demonstration
+from aicluster_cli.workflows.fetch import clusters
+from aicluster_cli.workflows.request import RunResult
 
 
 def runs_of(project):
@@ -58,3 +67,19 @@ def test_outliers_of_the_demo_are_at_most_a_tenth(demo):
     outliers = [row for row in rows if row["CLUSTER_ID"] == -1]
     assert len(outliers) == run["outliers"] <= 0.1 * len(rows)
     assert all(row["OUTLIER_SCORE"] is not None and row["STRENGTH"] == 0 for row in outliers)
+
+
+def test_demonstration_as_json(demo):
+    project, _ = demo
+    context = open_context(load_profile(env={}, cwd=project.folder), reporter=None)
+    record = context.platform.find_run(None)
+    told = Demonstration(RunResult(record, "out"), clusters(context, record), AGREEMENT).to_json()
+    document = json.loads(json_text(told))
+    assert document["run"]["run_id"] == record.run_id
+    assert document["agreement"]["v_measure"] == AGREEMENT.v_measure
+    assert [cluster["cluster"] for cluster in document["clusters"]] == list(range(record.clusters))
+    assert all(len(cluster["keywords"]) == 5 for cluster in document["clusters"])
+    assert all(len(cluster["examples"]) == 3 for cluster in document["clusters"])
+
+
+AGREEMENT = Agreement(v_measure=0.5, ari=0.25, ami=0.125, rows=8, unclustered_rows=0, unlabelled_rows=0)

@@ -4,19 +4,22 @@ import contextlib
 import csv
 import os
 import random
-import resource
 import select
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from e2e_tools import PATIENCE, Project, Running, Terminal, clean_environment, command, processes
+from e2e_tools import PATIENCE, Project, Running, Terminal, after, children_of, clean_environment, command, processes
 from sample_tables import VECTOR_ARGS, texts, write_csv
+
+if sys.platform != "linux":
+    pytest.skip("looks at processes in /proc and waits for them by pidfd", allow_module_level=True)
 
 ROWS = 3000
 # The best of a thousand restarts takes minutes: no signal comes too late.
-LONG = (*VECTOR_ARGS[:-1], "n_clusters=200", "--set", "n_init=1000", "--set", "max_iter=100000")
+LONG = (*VECTOR_ARGS[:-1], "n_clusters=1000", "--set", "n_init=1000", "--set", "max_iter=100000")
 
 
 @pytest.fixture
@@ -41,20 +44,23 @@ def clustering_process(project: Project, running: Running) -> int:
     log = project.root / "logs" / "R1.log"
     while not log.exists():
         assert running.process.poll() is None
-    while not running.children():
+    while not (children := children_of(running.process)):
         assert running.process.poll() is None
-    (child,) = running.children()
+    (child,) = children
     return child
 
 
 def gone(pid: int) -> bool:
-    """Wait for the end of a process that need not be our own child."""
+    """Wait for the end of a process that need not be our own child; one that goes on is ended after all."""
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:
         return True
     try:
-        return bool(select.select([handle], [], [], PATIENCE)[0])
+        ended = bool(select.select([handle], [], [], PATIENCE / 4)[0])
+        if not ended:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+        return ended
     finally:
         os.close(handle)
 
@@ -104,10 +110,14 @@ def test_run_that_is_still_running_can_be_asked_about(many):
 
 
 def test_killed_process_takes_the_clustering_with_it(many):
-    with clustering(many) as (running, child):
-        running.process.kill()
-        running.finish()
-        assert gone(child)
+    query = "SELECT *, id <> '0' AS part FROM input"
+    args = ("--input", "many.csv", "--query", query, "--partition-by", "part", "--run-id", "R1")
+    terminal = Terminal(many.folder, "run", *LONG, *args)
+    terminal.read_until(" 1/2")  # the one row of the first partition is done, and the work on the others has begun
+    (child,) = children_of(terminal.process)
+    terminal.process.kill()
+    terminal.finish()
+    assert gone(child)
     assert many("status", "R1", "--json").succeeded().json["status"] == "interrupted"
     assert many("fetch", "R1").errors == ["error: the run R1 was interrupted", "hint: run it again with --run-id R1"]
     assert not many.run_folder("R1").joinpath("output").exists()
@@ -148,7 +158,8 @@ def test_ctrl_c_typed_while_texts_are_embedded(ready):
 
 def limited(project: Project, limit: int, *args: str):
     """Run a command that may write no file larger than ``limit`` bytes, which is how a full disk looks to it."""
-    return project.process(*args, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    lower = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
+    return project.process(*args, prefix=after(lower))
 
 
 def test_no_room_for_the_parts(many):

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from e2e_tools import Terminal
+from sample_tables import VECTOR_ARGS
 
 ANSI = re.compile(r"\x1b\[")
 
@@ -83,6 +84,17 @@ def test_quiet_run_prints_its_data_and_nothing_else(tickets, tmp_path):
     assert result.json["run_id"] == "tickets"
 
 
+def test_rows_of_a_run_on_standard_output_are_its_only_document(vectors, tmp_path):
+    project = vectors.copy(tmp_path).project
+    args = (*VECTOR_ARGS, "--input", "vectors.csv", "--run-id", "vectors", "--output", "-")
+    result = project("run", *args, "--json").succeeded()
+    assert result.json["schema"] == "aicluster.rows/1"
+    assert len(result.json["rows"]) == 36
+    lines = project("run", *args, "--format", "jsonl").succeeded().text.splitlines()
+    assert [json.loads(line) for line in lines] == result.json["rows"]
+    assert project("run", *args, "--format", "csv").out == project("run", *args).out == vectors.result.out
+
+
 def test_no_traceback_without_debug(vectors, tmp_path):
     project = vectors.copy(tmp_path).project
     (project.run_folder("vectors") / "run.json").write_text("[]")
@@ -130,10 +142,13 @@ def test_completion_of_commands(project):
     assert set(completions(project, "aicluster models ")) == {"show", "drop"}
 
 
-@pytest.mark.parametrize("line", ["aicluster run ", "aicluster register ", "aicluster models show "])
-def test_completion_of_model_names(project, line):
-    assert completions(project, line) == ["kmeans", "deep"]
-    assert completions(project, f"{line}k") == ["kmeans"]
+@pytest.mark.parametrize("command", ["run", "register", "models show"])
+def test_completion_of_model_names(project, command):
+    assert completions(project, f"aicluster {command} ") == ["kmeans", "deep"]
+
+
+def test_completion_of_what_is_begun(project):
+    assert completions(project, "aicluster run k") == ["kmeans"]
 
 
 @pytest.mark.parametrize("command", ["fetch", "status", "logs"])

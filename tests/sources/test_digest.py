@@ -50,10 +50,11 @@ def test_batch_boundaries_do_not_matter(array):
         assert digest(*parts) == whole
 
 
-@pytest.mark.parametrize("array", ARRAYS[:-1], ids=[str(array.type) for array in ARRAYS[:-1]])
+REORDERED = [array for array in ARRAYS[:-1] if not pa.types.is_string_view(array.type)]  # Arrow cannot reorder views
+
+
+@pytest.mark.parametrize("array", REORDERED, ids=[str(array.type) for array in REORDERED])
 def test_order_nulls_and_values_matter(array):
-    if pa.types.is_string_view(array.type):
-        pytest.skip("Arrow cannot reorder views")
     variants = [array, array[:4], array.take(pa.array([1, 0, 2, 3, 4])), array.take(pa.array([0, 1, 2, 3, 2]))]
     assert len({digest(batch_of(variant)) for variant in variants}) == len(variants)
 
