@@ -26,7 +26,8 @@ _MOST_CLUSTERS = 500
 _ROWS_A_CLUSTER = 15  # fewer sampled rows in the mean say nothing about a cluster
 _FEWEST_FINE = 8
 _COMPONENTS = 128  # of the smoothed sample, for speed
-_STEP = 1.15  # from one candidate to the next
+_ALL_UP_TO = 24  # candidates; above, the next one is so many times the last
+_STEP = 1.15
 _NEIGHBOURS = 15
 _BLOCK = 2048
 
@@ -63,7 +64,8 @@ def choose_n_clusters(unit: Matrix, *, random_state: int, threads: int = 0) -> C
     finest = min(distinct, len(sample) - 1, max(_FEWEST_FINE, min(_MOST_CLUSTERS, len(sample) // _ROWS_A_CLUSTER)))
     if finest < 2:
         return ChosenClusters(1, [], len(sample))
-    near = nearest_neighbours(sample, _NEIGHBOURS, random_state=random_state, threads=threads)
+    k = min(_NEIGHBOURS, max(1, round(len(sample) ** 0.5) - 1))  # all of few rows are neighbours of each other
+    near = nearest_neighbours(sample, k, random_state=random_state, threads=threads)
     space = smooth(sample, near, times=2) if len(sample) > 4 * _NEIGHBOURS else sample
     with single_blas():
         space = _unit(components(space, _COMPONENTS // 2, generator))
@@ -90,8 +92,8 @@ def neighbour_agreement(near: Neighbours, labels: NDArray[np.int64]) -> float:
 
 def candidates(finest: int) -> list[int]:
     """Return the numbers of clusters to judge, 2 to ``finest``: all of them at first, then in equal ratios."""
-    numbers = [2]
-    while (following := max(numbers[-1] + 1, round(numbers[-1] * _STEP))) <= finest:
+    numbers = list(range(2, min(finest, _ALL_UP_TO) + 1))
+    while numbers and (following := max(numbers[-1] + 1, round(numbers[-1] * _STEP))) <= finest:
         numbers.append(following)
     return numbers
 

@@ -22,6 +22,7 @@ from aicluster_cli.clustering.geometry import (
 from aicluster_cli.clustering.hierarchy import Tree, choose_cut, coarser_cuts, granularity_curve, ward_tree
 from aicluster_cli.clustering.neighbours import Neighbours, nearest_neighbours, vote
 from aicluster_cli.clustering.outliers import find_outliers, outlier_scores
+from aicluster_cli.clustering.parallel import single_blas
 from aicluster_cli.clustering.result import Clustering
 from aicluster_cli.clustering.space import compress, smooth
 
@@ -52,6 +53,7 @@ class DensityFit:
     probabilities: Floats
 
 
+@single_blas()  # its sums, and so near ties, would depend on the number of threads
 def cluster(
     matrix: Matrix,
     *,

@@ -114,8 +114,8 @@ DEEP_PARAMS: tuple[Param, ...] = (
     Param(
         "cluster_selection_method",
         "leaf",
-        "the groups the hierarchy is built on; leaf: the finest ones, eom: the most stable ones",
-        choices=("leaf", "eom"),
+        "the groups the hierarchy is built on; eom: the most stable ones, leaf: the finest ones",
+        choices=("eom", "leaf"),
     ),
     Param(
         "granularity",

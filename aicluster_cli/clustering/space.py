@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aicluster_cli.clustering.neighbours import Neighbours
 
 COMPONENTS = 192  # the residual carries no cosine a neighbour search would notice, and halves the work of 384
+_LEAST_LENGTH = 0.05  # of a row after projection: below, what is left says nothing about its direction
 _BLOCK = 4096
 
 
@@ -27,16 +28,20 @@ def compress(unit: Matrix, components: int = COMPONENTS) -> Matrix:
     unit
         float32, shape (rows, dimension).
     components
-        Most axes to keep; rows of no more dimensions come back as they are.
+        Most axes to keep; rows of no more dimensions come back as they are, and so do fewer rows than dimensions,
+        where finding axes costs more than it saves, and rows of which any lies across all axes.
     """
-    if unit.shape[1] <= components:
+    if unit.shape[1] <= components or len(unit) <= unit.shape[1]:
         return unit
     moment = np.zeros((unit.shape[1], unit.shape[1]))
     for start in range(0, len(unit), _BLOCK):
         block = unit[start : start + _BLOCK]
         moment += block.T @ block
     axes = np.linalg.eigh(moment)[1][:, : -components - 1 : -1]
-    return normalise(unit @ axes.astype(np.float32))
+    projected = unit @ axes.astype(np.float32)
+    if (np.einsum("ij,ij->i", projected, projected) < _LEAST_LENGTH**2).any():
+        return unit
+    return normalise(projected)
 
 
 def smooth(unit: Matrix, neighbours: Neighbours, *, times: int) -> Matrix:

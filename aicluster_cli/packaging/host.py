@@ -70,7 +70,7 @@ def run_job(job: dict[str, Any], tell: Any) -> dict[str, Any]:
         handler, param_names = load_handler(Path(job["artefact"]), job["method"])
         table = _read_input(Path(job["input"]))
         groups = list(_partitions(table))
-        params = [job["params"][name] for name in param_names]
+        params = [job["params"].get(name) for name in param_names]  # the handler takes None for the default
         tell(event="stage", stage="cluster", rows=len(table), partitions=len(groups))
         results = []
         for number, rows in enumerate(groups, start=1):

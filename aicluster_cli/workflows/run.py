@@ -76,6 +76,7 @@ def run(
     spec, params = _check(context, request)
     with _opened(request, stdin) as source:
         version = _version(context, spec, request.version)
+        params = _known_params(request, version, params)
         record = _new_record(context, request, version, params, source)
         with context.platform.claim(record.run_id, overwrite=request.overwrite):
             finished = _finished_before(context, record, source)
@@ -131,6 +132,17 @@ def _version(context: Context, spec: ModelSpec, wanted: str | None) -> ModelVers
         why = "its content has changed" if older else "it was missing"
         stage.done(f"registered {spec.name} {registration.version.version}, since {why}")
     return registration.version
+
+
+def _known_params(request: RunRequest, version: ModelVersion, params: dict[str, ParamValue]) -> dict[str, ParamValue]:
+    """Return the parameters that the version has: an older one may lack some of today's."""
+    lacking = [name for name in request.params if name not in version.params]
+    if lacking:
+        raise UsageError(
+            f"--set {lacking[0]}: {version.model} {version.version} has no such parameter",
+            hint=f"its parameters are {', '.join(version.params)}; without --version the present content is run",
+        )
+    return {name: value for name, value in params.items() if name in version.params}
 
 
 def _new_record(

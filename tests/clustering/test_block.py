@@ -40,14 +40,15 @@ def by_density(matrix, max_noise=0.1):
         matrix,
         min_cluster_size=10,
         min_samples=5,
-        cluster_selection_method="eom",
+        cluster_selection_method="leaf",
+        granularity=0.0,
         max_noise=max_noise,
         random_state=0,
     )
 
 
 def run(ids, texts, cluster=into_two):
-    return cluster_block(pd.Series(ids, dtype="object"), parse_json(texts), cluster)
+    return cluster_block(pd.Series(ids, dtype="object"), parse_json(list(texts)), cluster)
 
 
 MIXED = {

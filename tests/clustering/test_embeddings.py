@@ -171,9 +171,11 @@ def test_an_array_of_any_number_type_is_read(row):
     assert found.matrix.tolist() == [[1.0, 2.0]]
 
 
-def test_arrays_of_float32_are_not_copied_while_parsing():
-    rows = np.ones((3, 4), dtype=np.float32)
-    assert all(np.shares_memory(vector, rows) for vector in parse_arrays(list(rows)).vectors)
+def test_arrays_are_parsed_into_one_matrix():
+    rows = np.arange(12, dtype=np.float32).reshape(3, 4)
+    parsed = parse_arrays(list(rows))
+    assert np.array_equal(parsed.matrix, rows)
+    assert all(np.shares_memory(vector, parsed.matrix) for vector in parsed.vectors)
 
 
 def test_the_longest_vector_of_snowflake_is_allowed_as_an_array_too():
@@ -263,8 +265,8 @@ def test_there_may_be_no_usable_row_at_all(texts):
 
 
 def test_ids_and_vectors_must_be_equally_many():
-    with pytest.raises(ValueError, match="zip"):
-        assemble(["a"], ParsedRows([None, None], ["x", "y"]))
+    with pytest.raises(ValueError, match="1 ids for 2 rows"):
+        assemble(["a"], ParsedRows(np.zeros((2, 0), dtype=np.float32), ["x", "y"]))
 
 
 def test_every_verdict_is_found_again_in_its_reason():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -8,15 +9,15 @@ from blobs import blobs, directions, mean_directions, unit
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from threadpoolctl import threadpool_limits
 
-from aicluster_cli.clustering import kmeans
+from aicluster_cli.clustering import choose, kmeans
 from aicluster_cli.clustering.embeddings import normalise
 from aicluster_cli.clustering.errors import TooFewRowsError
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-def run(matrix, n_clusters=0, random_state=42, n_init=1, max_iter=100):
-    return kmeans.cluster(matrix, n_clusters=n_clusters, random_state=random_state, n_init=n_init, max_iter=max_iter)
+def run(matrix, n_clusters=0, random_state=42, **given):
+    return kmeans.cluster(matrix, n_clusters=n_clusters, random_state=random_state, **given)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -29,25 +30,25 @@ def test_the_silhouette_is_that_of_all_pairs(seed):
     labels[0], labels[labels == 0] = clusters, 1  # cluster 0 is empty from here on, and the last holds one row
     _, labels = np.unique(labels, return_inverse=True)
     expected = silhouette_score(matrix, labels, metric="cosine")
-    assert kmeans.cosine_silhouette(normalise(matrix), labels) == pytest.approx(expected, abs=1e-4)
+    assert choose.cosine_silhouette(normalise(matrix), labels) == pytest.approx(expected, abs=1e-4)
 
 
 def test_the_silhouette_of_good_clusters_is_that_of_all_pairs():
     matrix, truth = blobs(5, 40)
     expected = silhouette_score(matrix, truth, metric="cosine")
     assert expected > 0.8
-    assert kmeans.cosine_silhouette(normalise(matrix), truth) == pytest.approx(expected, abs=1e-4)
+    assert choose.cosine_silhouette(normalise(matrix), truth) == pytest.approx(expected, abs=1e-4)
 
 
 def test_rows_alone_in_their_cluster_count_as_zero():
     rows = normalise(np.array([[1, 0], [1, 0.01], [0, 1]], dtype=np.float32))
     expected = silhouette_score(rows, [0, 0, 1], metric="cosine")
-    assert kmeans.cosine_silhouette(rows, np.array([0, 0, 1])) == pytest.approx(expected, abs=1e-4)
-    assert kmeans.cosine_silhouette(rows, np.arange(3)) == 0
+    assert choose.cosine_silhouette(rows, np.array([0, 0, 1])) == pytest.approx(expected, abs=1e-4)
+    assert choose.cosine_silhouette(rows, np.arange(3)) == 0
 
 
 def test_one_cluster_has_no_silhouette():
-    assert kmeans.cosine_silhouette(normalise(blobs(1, 10)[0]), np.zeros(10, dtype=np.int64)) == 0
+    assert choose.cosine_silhouette(normalise(blobs(1, 10)[0]), np.zeros(10, dtype=np.int64)) == 0
 
 
 def test_rounding_is_not_mistaken_for_structure():
@@ -57,7 +58,7 @@ def test_rounding_is_not_mistaken_for_structure():
     assert len(np.unique(unit_rows, axis=0)) > 5
     for clusters in (2, 3, 5):
         fit = kmeans.fit_kmeans(unit_rows, n_clusters=clusters, random_state=0, n_init=1, max_iter=100)
-        assert abs(kmeans.cosine_silhouette(unit_rows, fit.labels)) < 0.2
+        assert abs(choose.cosine_silhouette(unit_rows, fit.labels)) < 0.2
 
 
 @pytest.mark.parametrize("clusters", [3, 8, 20])
@@ -79,15 +80,22 @@ def test_three_distinct_vectors_are_three_clusters():
     assert found.distances == pytest.approx(0, abs=1e-6)
 
 
-def test_candidates_stay_below_the_root_of_twice_the_rows():
-    curve = run(np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)).details["silhouette_by_n_clusters"]
-    assert [candidate for candidate, _ in curve] == [2, 3, 4, 5, 6, 7, 8, 9, 10]
+def test_candidates_have_rows_enough_and_spread_out_above():
+    details = run(np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)).details
+    for name in ("silhouette_by_n_clusters", "neighbour_agreement_by_n_clusters"):
+        assert [candidate for candidate, _ in details[name]] == [2, 3, 4, 5, 6, 7, 8]
+    assert choose.candidates(1) == []
+    assert choose.candidates(24) == list(range(2, 25))
+    numbers = choose.candidates(500)
+    assert numbers[:23] == choose.candidates(24)
+    assert max(high / low for low, high in pairwise(numbers[22:])) < 1.2
 
 
-def test_a_large_table_is_sampled_to_choose_the_number_and_clustered_whole():
-    truth = np.arange(kmeans.SAMPLE_ROWS + 500) % 5
+def test_a_large_table_is_sampled_to_choose_the_number_and_clustered_whole(monkeypatch):
+    monkeypatch.setattr(choose, "SAMPLE_ROWS", 800)
+    truth = np.arange(choose.SAMPLE_ROWS + 500) % 5
     found = run(directions(5, 16).astype(np.float32)[truth])
-    assert found.details["sampled_rows"] == kmeans.SAMPLE_ROWS
+    assert found.details["sampled_rows"] == choose.SAMPLE_ROWS
     assert len(found.labels) == len(truth)
     assert adjusted_rand_score(truth, found.labels) == 1
 

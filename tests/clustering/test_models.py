@@ -102,10 +102,12 @@ def test_every_parameter_reaches_the_algorithm(method):
     start = details(AIClusterKMeans, n_clusters=7)["inertia"]
     assert details(AIClusterKMeans, n_clusters=7, random_state=1)["inertia"] != start
     assert details(AIClusterKMeans, n_clusters=7, n_init=5)["inertia"] < start
+    assert details(AIClusterKMeans, n_clusters=7)["smoothing"] == "on"
+    assert details(AIClusterKMeans, n_clusters=7, smoothing="off")["smoothing"] == "off"
     usual = details(AIClusterDeep, min_cluster_size=3, min_samples=1, max_noise=1.0)
     assert usual["n_clusters"] > 1
-    assert usual["moved_rows"] == 0
-    assert details(AIClusterDeep, min_cluster_size=3, min_samples=1, max_noise=0.0)["moved_rows"] > 0
-    for changed in ({"min_cluster_size": 6}, {"min_samples": 3}, {"cluster_selection_method": "leaf"}):
+    assert details(AIClusterDeep, min_cluster_size=3, min_samples=1, max_noise=0.0)["outliers"] == 0
+    assert details(AIClusterDeep, min_cluster_size=3, min_samples=1, granularity=-9)["n_clusters"] == 2
+    for changed in ({"min_cluster_size": 6}, {"min_samples": 3}, {"cluster_selection_method": "eom"}):
         given = {"min_cluster_size": 3, "min_samples": 1, "max_noise": 1.0, **changed}
         assert details(AIClusterDeep, **given)["raw_noise_share"] != usual["raw_noise_share"]

@@ -25,11 +25,12 @@ LIMITS = {
     "kmeans.max_iter": (1, 100_000),
     "deep.min_cluster_size": (2, 1_000_000),
     "deep.min_samples": (1, 1_000_000),
+    "deep.granularity": (-10, 10),
     "deep.max_noise": (0, 1),
     "deep.random_state": (0, 2**31 - 1),
 }
 
-WHOLE_NUMBERS = [name for name in LIMITS if name != "deep.max_noise"]
+WHOLE_NUMBERS = [name for name in LIMITS if name not in ("deep.granularity", "deep.max_noise")]
 
 
 def refused(param, value):
@@ -40,11 +41,18 @@ def refused(param, value):
 
 
 def test_the_defaults():
-    assert defaults(KMEANS_PARAMS) == {"n_clusters": 0, "random_state": 42, "n_init": 1, "max_iter": 100}
+    assert defaults(KMEANS_PARAMS) == {
+        "n_clusters": 0,
+        "random_state": 42,
+        "n_init": 1,
+        "max_iter": 100,
+        "smoothing": "auto",
+    }
     assert defaults(DEEP_PARAMS) == {
-        "min_cluster_size": 10,
+        "min_cluster_size": 0,
         "min_samples": 5,
-        "cluster_selection_method": "eom",
+        "cluster_selection_method": "leaf",
+        "granularity": 0.0,
         "max_noise": 0.1,
         "random_state": 42,
     }
@@ -77,13 +85,13 @@ def test_messages_say_what_is_expected_and_what_was_given():
         "kmeans.n_clusters": "n_clusters must be an integer from 2 to 1,000,000, or 0 = choose; got 1",
         "kmeans.n_init": "n_init must be an integer from 1 to 1,000; got 'many'",
         "deep.max_noise": "max_noise must be a number from 0 to 1; got 1.5",
-        "deep.cluster_selection_method": "cluster_selection_method must be one of eom, leaf; got 'best'",
+        "kmeans.smoothing": "smoothing must be one of auto, on, off; got 'best'",
     }
     given = {
         "kmeans.n_clusters": 1,
         "kmeans.n_init": "many",
         "deep.max_noise": 1.5,
-        "deep.cluster_selection_method": "best",
+        "kmeans.smoothing": "best",
     }
     assert {name: refused(PARAMS[name], given[name]) for name in told} == told
 
@@ -101,7 +109,8 @@ def test_numpy_scalars_are_told_as_the_numbers_they_are():
 def test_zero_stands_for_something_only_where_it_is_said():
     assert PARAMS["kmeans.n_clusters"].check(0) == 0
     assert PARAMS["kmeans.n_clusters"].check("0") == 0
-    for name in ("kmeans.n_init", "kmeans.max_iter", "deep.min_cluster_size", "deep.min_samples"):
+    assert PARAMS["deep.min_cluster_size"].check(0) == 0
+    for name in ("kmeans.n_init", "kmeans.max_iter", "deep.min_samples"):
         refused(PARAMS[name], 0)
 
 
@@ -163,13 +172,15 @@ def test_given_parameters_are_checked_and_the_others_at_their_defaults():
         "random_state": 42,
         "n_init": 1,
         "max_iter": 9,
+        "smoothing": "auto",
     }
     assert check_params(DEEP_PARAMS, {}) == defaults(DEEP_PARAMS)
 
 
 def test_an_unknown_parameter_is_refused_with_the_known_ones():
     with pytest.raises(
-        ParameterError, match=r"^unknown parameter clusters; known are n_clusters, random_state, n_init, max_iter$"
+        ParameterError,
+        match=r"^unknown parameter clusters; known are n_clusters, random_state, n_init, max_iter, smoothing$",
     ) as caught:
         check_params(KMEANS_PARAMS, {"n_clusters": 3, "clusters": 3})
     assert caught.value.name == "clusters"

@@ -259,7 +259,7 @@ def test_status_is_the_record(vectors):
     assert vectors.project("status", "vectors", "--json").json == vectors.record.to_json()
     facts = dict(vectors.project("status", "vectors").table)
     assert facts["status"] == "done"
-    assert facts["parameters"] == "n_clusters=3, random_state=42, n_init=1, max_iter=100"
+    assert facts["parameters"] == "n_clusters=3, random_state=42, n_init=1, max_iter=100, smoothing=auto"
     assert facts["folder"] == str(vectors.folder)
 
 

@@ -1,5 +1,6 @@
 """``register``, ``models``, ``setup`` and ``doctor``; and the version that a run chooses."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -88,12 +89,12 @@ def test_models_lists_versions(ready):
 def test_models_show_tells_everything_about_a_model(ready):
     (model,) = ready("models", "show", "kmeans", "--json").json["models"]
     assert (model["model"], model["version"], model["problem"]) == (KMEANS, "V1", "")
-    assert model["params"] == {"n_clusters": 0, "random_state": 42, "n_init": 1, "max_iter": 100}
+    assert model["params"] == {"n_clusters": 0, "random_state": 42, "n_init": 1, "max_iter": 100, "smoothing": "auto"}
     assert re.fullmatch(r"[0-9a-f]{64}", model["content_hash"])
     assert not any("hdbscan" in requirement for requirement in model["requirements"])
     (deep,) = ready("models", "show", DEEP.lower(), "--version", "v1", "--json").json["models"]
     assert any("hdbscan" in requirement for requirement in deep["requirements"])
-    assert ["V1", "params", "n_clusters=0, random_state=42, n_init=1, max_iter=100"] in ready(
+    assert ["V1", "params", "n_clusters=0, random_state=42, n_init=1, max_iter=100, smoothing=auto"] in ready(
         "models", "show", "kmeans"
     ).table
 
@@ -144,10 +145,10 @@ class Workbench:
         self.code = project.folder / "code"
         package = self.code / "aicluster_cli"
         shutil.copytree(REPOSITORY / "aicluster_cli", package, ignore=shutil.ignore_patterns("__pycache__"))
-        kmeans = package / "clustering" / "kmeans.py"
-        changed = kmeans.read_text().replace("SAMPLE_ROWS = 6_000", "SAMPLE_ROWS = 12")
-        assert changed != kmeans.read_text()
-        kmeans.write_text(changed)
+        choose = package / "clustering" / "choose.py"
+        changed = choose.read_text().replace("SAMPLE_ROWS = 10_000", "SAMPLE_ROWS = 12")
+        assert changed != choose.read_text()
+        choose.write_text(changed)
 
     def __call__(self, *args: str) -> Result:
         done = subprocess.run(
@@ -288,3 +289,14 @@ def test_root_that_is_a_file_is_an_error(project):
         assert result.code == 1
         assert str(project.root) in result.errors[0]
     assert project.root.read_text() == "in the way"
+
+
+def test_parameter_that_an_older_version_lacks_is_refused(ready):
+    label = ready.root / "registry" / KMEANS / "V1" / "aicluster.json"
+    known = json.loads(label.read_text())
+    del known["params"]["smoothing"]
+    label.write_text(json.dumps(known))
+    write_csv(ready.folder / "vectors.csv", vectors())
+    result = ready("run", *VECTOR_ARGS, "--input", "vectors.csv", "--version", "V1", "--set", "smoothing=off")
+    assert result.code == 2
+    assert "V1 has no such parameter" in result.errors[0]

@@ -165,7 +165,7 @@ def test_record_of_a_run_is_filled_in(tickets):
         "run_id": "tickets",
         "status": "done",
         "method": "predict_array",
-        "params": {"n_clusters": 0, "random_state": 42, "n_init": 1, "max_iter": 100},
+        "params": {"n_clusters": 0, "random_state": 42, "n_init": 1, "max_iter": 100, "smoothing": "auto"},
         "source": {
             "name": "tickets.csv",
             "input": "tickets.csv",
@@ -197,9 +197,13 @@ def test_record_of_a_run_is_filled_in(tickets):
 
 def test_curve_of_a_chosen_number_of_clusters_is_on_record(tickets):
     (details,) = tickets.record.details
-    curve = dict(details["silhouette_by_n_clusters"])
-    assert len(curve) > 3
-    assert max(curve, key=curve.get) == details["n_clusters"] == tickets.record.clusters
+    silhouettes = dict(details["silhouette_by_n_clusters"])
+    agreements = dict(details["neighbour_agreement_by_n_clusters"])
+    assert list(silhouettes) == list(agreements)
+    assert len(silhouettes) > 3
+    best = max(silhouettes, key=lambda k: silhouettes[k] * agreements[k])
+    assert 2 <= details["n_clusters"] <= best  # the fewest within one standard error of the best
+    assert details["n_clusters"] == tickets.record.clusters
 
 
 def test_kept_input_is_what_was_clustered(tickets):
@@ -308,9 +312,10 @@ def test_dry_run_tells_what_would_be_done_and_does_nothing(project):
         "version": "(new)",
         "registers": True,
         "params": {
-            "min_cluster_size": 10,
+            "min_cluster_size": 0,
             "min_samples": 5,
-            "cluster_selection_method": "eom",
+            "cluster_selection_method": "leaf",
+            "granularity": 0.0,
             "max_noise": 0.2,
             "random_state": 42,
         },
@@ -332,4 +337,5 @@ def test_parameters_come_from_flag_then_profile_then_default(project):
         "n_init": 3,
         "random_state": 42,
         "max_iter": 100,
+        "smoothing": "auto",
     }

@@ -30,11 +30,12 @@ print(json.dumps([call("predict", rows["texts"]), call("predict_array", arrays)]
 )
 
 PARAMS: dict[str, dict[str, Any]] = {
-    "AI_CLUSTER_KMEANS": {"n_clusters": 4, "random_state": 1, "n_init": 2, "max_iter": 50},
+    "AI_CLUSTER_KMEANS": {"n_clusters": 4, "random_state": 1, "n_init": 2, "max_iter": 50, "smoothing": "on"},
     "AI_CLUSTER_DEEP": {
         "min_cluster_size": 15,
         "min_samples": 5,
         "cluster_selection_method": "leaf",
+        "granularity": 0.5,
         "max_noise": 0.05,
         "random_state": 1,
     },

@@ -69,7 +69,7 @@ def test_first_version_is_v1_and_says_what_it_is(tmp_path: Path) -> None:
     assert (version.model, version.version, version.python) == ("AI_CLUSTER_KMEANS", "V1", python_minor())
     assert version.content_hash == KMEANS.content_hash()
     assert (version.comment, version.package_version) == ("für die Nacht ☾", "1.2.3")
-    assert version.params == {"n_clusters": 0, "random_state": 42, "n_init": 1, "max_iter": 100}
+    assert version.params == {"n_clusters": 0, "random_state": 42, "n_init": 1, "max_iter": 100, "smoothing": "auto"}
     assert version.requirements == list(KMEANS.requirements)
     assert Path(version.location) == tmp_path / "AI_CLUSTER_KMEANS" / "V1"
     assert [path.name for path in (tmp_path / "AI_CLUSTER_KMEANS").iterdir()] == ["V1"]

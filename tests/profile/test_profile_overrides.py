@@ -90,4 +90,5 @@ def test_origins_of_parameters_tell_flag_profile_and_default_apart(load):
         "n_init": "flag --set",
         "random_state": "default",
         "max_iter": "default",
+        "smoothing": "default",
     }
