@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from aicluster_cli.clustering.catalog import MODELS
