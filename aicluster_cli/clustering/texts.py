@@ -7,6 +7,7 @@ plain parser. Both give the same bits and the same reasons.
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -50,12 +51,13 @@ class Texts(Protocol):
         """Return the vector or the reason of each of the rows."""
 
 
-class _Texts:
+class _Texts(ABC):
     rows: int
     size: int
 
+    @abstractmethod
     def text(self, row: int) -> object:
-        raise NotImplementedError
+        """Return one row, or what stands for null."""
 
     def parse_plainly(self, rows: Iterable[int]) -> dict[int, Vector | str]:
         """Return the vector or the reason of each of the rows."""
