@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -195,6 +196,23 @@ def test_outliers_and_their_scores_reach_the_output():
     assert frame["OUTLIER_SCORE"].tolist() == expected.outlier_scores.tolist()
     assert (frame["CLUSTER_ID"] == -1).any()
     assert frame["REASON"].isna().all()
+
+
+def test_levels_reach_the_output_from_the_finest_to_the_coarsest():
+    matrix, _ = blobs(30, 20, dimension=64)
+    strays = np.random.default_rng(0).normal(size=(15, 64)).astype(np.float32)
+    rows = [*matrix, np.zeros(64), *strays]
+    frame = cluster_block(pd.Series(range(len(rows))).astype(str), parse_arrays(rows), by_density)
+    usable, outlier = frame["REASON"].isna(), frame["CLUSTER_ID"].eq(-1).fillna(False)
+    assert outlier.any()
+    counts = [frame["CLUSTER_ID"].max() + 1]
+    for finer, name in pairwise(["CLUSTER_ID", "LEVEL_1", "LEVEL_2"]):
+        assert (frame[name].notna() == usable).all()
+        assert (frame[name].eq(-1).fillna(False) == outlier).all()
+        assert (frame.loc[usable & ~outlier].groupby(finer)[name].nunique() == 1).all()
+        counts.append(frame[name].max() + 1)
+    assert counts == [30, 10, 3]
+    assert frame["LEVEL_3"].isna().all()
 
 
 def test_a_model_without_outlier_scores_or_levels_leaves_them_null():

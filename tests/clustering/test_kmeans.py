@@ -72,10 +72,12 @@ def test_the_number_of_well_separated_clusters_is_found(clusters):
     assert "note" not in found.details
 
 
-def test_three_distinct_vectors_are_three_clusters():
-    vectors = directions(3, 16).astype(np.float32)
-    found = run(vectors[np.arange(90) % 3])
-    assert found.labels.tolist() == [0, 1, 2] * 30
+@pytest.mark.parametrize("rows", [9, 30, 90, 300])
+@pytest.mark.parametrize("dimension", [3, 16, 300])
+def test_three_distinct_vectors_are_three_clusters(rows, dimension):
+    vectors = directions(3, dimension).astype(np.float32)
+    found = run(vectors[np.arange(rows) % 3])
+    assert found.labels.tolist() == [0, 1, 2] * (rows // 3)
     assert [candidate for candidate, _ in found.details["silhouette_by_n_clusters"]] == [2, 3]
     assert found.distances == pytest.approx(0, abs=1e-6)
 

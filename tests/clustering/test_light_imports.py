@@ -44,6 +44,7 @@ def test_kmeans_works_with_numpy_pandas_and_scikit_learn_alone():
         """
         import importlib.abc, json
         REFUSED = {"hdbscan", "pyarrow", "duckdb", "snowflake", "wordllama", "pydantic", "yaml", "typer", "rich"}
+        REFUSED |= {"numba", "llvmlite"}
 
         class Refuse(importlib.abc.MetaPathFinder):
             def find_spec(self, name, path=None, target=None):
@@ -73,3 +74,61 @@ def test_kmeans_works_with_numpy_pandas_and_scikit_learn_alone():
         """
     )
     assert found == {"labels": [[0, None, 1, 0, 1, 0]] * 2, "refused": []}
+
+
+REFUSING = """
+import importlib.abc, json
+class Refuse(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if refused(name.partition(".")[0]):
+            raise ImportError(f"{name} is refused")
+        return None
+sys.meta_path.insert(0, Refuse())
+"""
+
+
+def test_without_numba_long_tables_of_text_are_parsed_to_the_same_bits():
+    code = """
+import hashlib
+import numpy as np
+from aicluster_cli.clustering import texts
+from aicluster_cli.clustering.embeddings import parse_json
+rows = np.random.default_rng(0).standard_normal((400, 300))
+written = [json.dumps(row.tolist()) for row in rows] + ["[1, 2", "oops", None]
+assert sum(len(text or "") for text in written) > texts._COMPILED_FROM
+parsed = parse_json(written)
+digest = hashlib.sha256(parsed.matrix[:400].tobytes()).hexdigest()
+print(json.dumps([digest, parsed.reasons[400:], texts.compiled_parser() is not None]))
+"""
+    found = []
+    for names in (set(), {"numba", "llvmlite"}):
+        found.append(python(f"refused = {names!r}.__contains__" + REFUSING + code))
+    pytest.importorskip("numba")
+    assert [compiled for *_, compiled in found] == [True, False]
+    assert found[0][:2] == found[1][:2]
+
+
+def test_kmeans_needs_the_numeric_packages_and_what_pandas_needs_alone():
+    """Every other package that is installed is refused, whatever its name."""
+    found = python(
+        """
+allowed = {"numpy", "scipy", "sklearn", "pandas", "threadpoolctl", "joblib", "dateutil", "pytz", "tzdata", "six"}
+allowed |= set(sys.stdlib_module_names) | {"aicluster_cli", "_distutils_hack"}
+refused = lambda root: root not in allowed and not root.startswith("_")  # Python names its build so
+"""
+        + REFUSING
+        + """
+import numpy as np
+import pandas as pd
+from aicluster_cli.clustering import kmeans
+from aicluster_cli.clustering.block import cluster_block
+from aicluster_cli.clustering.embeddings import parse_json
+from aicluster_cli.clustering.params import KMEANS_PARAMS, defaults
+rows = np.repeat(np.eye(4), 30, axis=0) + np.random.default_rng(0).normal(size=(120, 4)) * 0.05
+texts = [json.dumps(row.tolist()) for row in rows]
+ids = pd.Series([str(row) for row in range(120)])
+frame = cluster_block(ids, parse_json(texts), lambda matrix: kmeans.cluster(matrix, **defaults(KMEANS_PARAMS)))
+print(json.dumps(frame["CLUSTER_ID"].astype(int).tolist()))
+"""
+    )
+    assert found == [row // 30 for row in range(120)]
