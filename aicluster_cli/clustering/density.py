@@ -89,7 +89,8 @@ def cluster(
     size = min_cluster_size or max(5, round(float(np.log(len(matrix)))))
     if len(matrix) < min_cluster_size or len(matrix) < 2:
         raise TooFewRowsError(f"{len(matrix)} usable, min_cluster_size is {max(min_cluster_size, 2)}")
-    unit = compress(normalise(matrix))
+    whole = normalise(matrix)
+    unit = compress(whole)
     near = nearest_neighbours(unit, max(NEIGHBOURS, min_samples), random_state=random_state)
     space = smooth(unit, near, times=SMOOTHING)
     fit = fit_groups(space, near, size, min_samples, cluster_selection_method)
@@ -107,7 +108,7 @@ def cluster(
         "leaves": tree.leaves,
         "granularity_curve": curve.points(),
     }
-    return _finish(unit, near, fit, leaves, tree, chosen, max_noise, details)
+    return _finish(whole, unit, near, fit, leaves, tree, chosen, max_noise, details)
 
 
 def fit_groups(
@@ -171,6 +172,7 @@ def _nearest_leaf(space: Matrix, labels: Labels) -> Labels:
 
 
 def _finish(
+    whole: Matrix,
     unit: Matrix,
     near: Neighbours,
     fit: DensityFit,
@@ -190,9 +192,9 @@ def _finish(
     labels = renumber(labels, numbers)
     raw = renumber(np.where(fit.labels == OUTLIER, OUTLIER, everyone), numbers)
 
-    centre = centres(unit, labels)
-    nearest, first, second = nearest_two(unit, centre)
-    own = distance_to_own(unit, centre, np.where(labels == OUTLIER, nearest, labels))
+    centre = centres(whole, labels)
+    nearest, first, second = nearest_two(whole, centre)
+    own = distance_to_own(whole, centre, np.where(labels == OUTLIER, nearest, labels))
     moved = (raw == OUTLIER) & (labels != OUTLIER)
     strengths = np.where(moved, margin(own, np.where(nearest == labels, second, first)), fit.probabilities)
     strengths[outlier] = 0.0

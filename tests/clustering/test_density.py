@@ -110,9 +110,10 @@ def test_clusters_are_numbered_by_their_size_after_outliers_were_moved():
         assert sizes.tolist() == sorted(sizes, reverse=True)
 
 
+@pytest.mark.parametrize("dimension", [32, 250])  # below and above the components that are kept to find clusters
 @pytest.mark.parametrize("max_noise", [0.0, 0.05, 1.0])
-def test_distances_are_those_of_the_final_centres(max_noise):
-    matrix, _ = blobs_with_outliers()
+def test_distances_are_those_of_the_final_centres(max_noise, dimension):
+    matrix, _ = blobs_with_outliers(dimension=dimension)
     found = run(matrix, max_noise=max_noise)
     pairs = 1 - unit(matrix) @ mean_directions(matrix, found.labels).T
     own = np.where(found.labels == -1, pairs.min(axis=1), pairs[np.arange(len(matrix)), found.labels])
